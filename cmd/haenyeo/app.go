@@ -1,0 +1,78 @@
+package main
+
+// What every command is handed: its streams, the way to print, and the engine to compute with.
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/haenyeo/haenyeo/kernel"
+)
+
+// app is the running program as a command sees it.
+type app struct {
+	globals
+	ctx    context.Context // ends at the first Ctrl-C
+	stdin  io.Reader
+	stdout *bufio.Writer
+	stderr io.Writer
+	log    *slog.Logger
+	bar    *progress
+	kept   string // said after "interrupted": what was saved, if anything
+
+	engine *kernel.Engine // made by compute
+}
+
+func newApp(ctx context.Context, g globals, stdin io.Reader, stdout, stderr io.Writer) *app {
+	level := slog.LevelWarn - slog.Level(4*g.Verbose) // -v Info, -vv Debug
+	bar := newProgress(stderr)
+	return &app{
+		globals: g, ctx: ctx, stdin: stdin, stdout: bufio.NewWriter(stdout), stderr: stderr, bar: bar,
+		log: slog.New(slog.NewTextHandler(bar.writer(), &slog.HandlerOptions{Level: level})),
+	}
+}
+
+// close ends the progress line, writes out what is buffered and stops the workers.
+func (a *app) close() {
+	a.bar.clear()
+	a.stdout.Flush() // nowhere left to report a failure that print has not seen
+	if a.engine != nil {
+		a.engine.Close()
+	}
+}
+
+// print writes a line of plain text to stdout.
+func (a *app) print(format string, args ...any) error {
+	a.bar.clear()
+	fmt.Fprintf(a.stdout, format+"\n", args...)
+	return a.stdout.Flush()
+}
+
+// emit writes v to stdout as one line of JSON.
+func (a *app) emit(v any) error {
+	enc := json.NewEncoder(a.stdout)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	return a.stdout.Flush()
+}
+
+// say writes a line to stderr: progress and explanations, which are never part of the result.
+func (a *app) say(format string, args ...any) { a.bar.say(fmt.Sprintf(format, args...)) }
+
+// compute returns the engine, made at the first call.
+func (a *app) compute() (*kernel.Engine, error) {
+	if a.engine == nil {
+		e, err := kernel.New(a.Threads, a.CPU)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		a.engine = e
+	}
+	return a.engine, nil
+}

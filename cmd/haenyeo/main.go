@@ -1,0 +1,119 @@
+// Command haenyeo creates small language models of the DeepSeek-V3 architecture and runs them.
+//
+// This file holds the grammar of the command line and the way from arguments to an exit status.
+// Each command has a file of its own, with its flags and what it prints; the work is done by the
+// packages it calls.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// grammar is the whole command line.
+type grammar struct {
+	globals
+
+	Version versionCmd `cmd:"" group:"know" help:"Print the version of this program."`
+}
+
+// globals are the flags that every command has.
+type globals struct {
+	JSON    bool   `name:"json" help:"Print JSON on stdout, one object a line, and nothing else there."`
+	Threads int    `placeholder:"N" help:"Threads to compute with; 0: all processors this process may use."`
+	CPU     string `name:"cpu" placeholder:"TIER" help:"Force a kernel tier instead of the measured choice (doctor lists them)."`
+	Verbose int    `short:"v" type:"counter" help:"Say more on stderr; twice for even more."`
+}
+
+// Exit statuses.
+const (
+	exitDone        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// usageError is an error that another command line would not have.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// misuse makes a usageError.
+func misuse(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func main() {
+	ctx, stop := interruptible(context.Background(), os.Stderr)
+	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(status)
+}
+
+// run executes one command line and returns its exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var g grammar
+	helped := false
+	parser, err := kong.New(&g,
+		kong.Name("haenyeo"),
+		kong.Description("Create small language models of the DeepSeek-V3 architecture on your own machine, and run them."),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(int) { helped = true }),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ExplicitGroups([]kong.Group{
+			{Key: "create", Title: "Create:"}, {Key: "run", Title: "Run:"}, {Key: "know", Title: "Know:"},
+		}),
+	)
+	if err != nil {
+		panic(err) // the grammar itself is wrong; any test of this package shows it
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if helped {
+		return exitDone
+	}
+	if err == nil && g.Threads < 0 {
+		err = misuse("--threads %d: give 0 (all) or more", g.Threads)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "haenyeo: %v (see %s --help)\n", err, commandPath(err))
+		return exitUsage
+	}
+	a := newApp(ctx, g.globals, stdin, stdout, stderr)
+	err = command.Run(a)
+	a.close()
+	return a.status(err)
+}
+
+// commandPath is what to put before --help: the command in which parsing failed.
+func commandPath(err error) string {
+	var parse *kong.ParseError
+	if errors.As(err, &parse) && parse.Context.Selected() != nil {
+		return parse.Context.Model.Name + " " + parse.Context.Selected().FullPath()[len(parse.Context.Model.Name)+1:]
+	}
+	return "haenyeo"
+}
+
+// status prints err, if any, as one line and returns the exit status it stands for.
+func (a *app) status(err error) int {
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil:
+		fmt.Fprintf(a.stderr, "haenyeo: interrupted%s\n", a.kept)
+		return exitInterrupted
+	case errors.Is(err, syscall.EPIPE):
+		return exitFailed // the reader of our output went away; nobody is there to read a complaint
+	}
+	fmt.Fprintf(a.stderr, "haenyeo: %v\n", err)
+	if errors.As(err, new(usageError)) {
+		return exitUsage
+	}
+	return exitFailed
+}
