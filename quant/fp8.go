@@ -1,6 +1,6 @@
 // This file holds the 8-bit and 4-bit elements of published weights: E4M3,
-// E5M2, E8M0 and E2M1, each a table over all codes, computed at start from the
-// definition of the format.
+// E5M2, E8M0 and E2M1. The 8-bit tables over all codes are computed at start
+// from the definition of the format.
 //
 // Source: family.md section 12.1; OCP 8-bit floating point and microscaling
 // specifications.
@@ -13,6 +13,11 @@ var (
 	e4m3 = e4m3Table()
 	e5m2 = e5m2Table()
 )
+
+// e2m1 holds the values of the 4-bit codes: sign, two exponent bits, one bit
+// of mantissa. Code 8 is zero without a sign, as in ggml, whose table holds
+// whole numbers.
+var e2m1 = [16]float32{0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6}
 
 // FromE4M3 decodes an E4M3 ("e4m3fn") byte: largest 448, 0x7F and 0xFF are
 // NaN, no infinities.
