@@ -11,3 +11,5 @@
 // DeepSeek reports (B batch, T tokens, D hidden, H heads, E experts, K per token, F width, V
 // vocabulary).
 package kernel
+
+//go:generate go run ./internal/asmgen
