@@ -1,6 +1,6 @@
 // Package infer turns logits into text: it owns the path of one token.
 //
-//  1. Generate feeds the prompt's token ids to the Stepper in one call (prefill). The Stepper
+//  1. Generate feeds the prompt's token ids to the Stepper (prefill, in chunks). The Stepper
 //     holds the model and its key/value cache and returns the logits of the last position [V].
 //  2. sampler.next picks one id from the logits: the largest at temperature 0, otherwise a draw
 //     from softmax(logits/temperature) after top-k, top-p and min-p have cut its tail.

@@ -67,10 +67,7 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 	sample := newSampler(req.Sampling)
 	feed, one := req.Tokens, make([]int32, 1)
 	for len(r.Tokens) < req.MaxTokens {
-		if err := ctx.Err(); err != nil {
-			return r, err
-		}
-		logits, err := step.Step(feed)
+		logits, err := steps(ctx, step, feed)
 		if err != nil {
 			return r, err
 		}
@@ -94,6 +91,24 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 		feed = one
 	}
 	return finish(FinishLength)
+}
+
+// prefillChunk bounds the activations of a long prompt and the time until a cancelled ctx is seen.
+const prefillChunk = 512
+
+// steps feeds tokens in chunks and returns the logits after the last.
+func steps(ctx context.Context, step Stepper, tokens []int32) ([]float32, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		n := min(len(tokens), prefillChunk)
+		logits, err := step.Step(tokens[:n])
+		if err != nil || n == len(tokens) {
+			return logits, err
+		}
+		tokens = tokens[n:]
+	}
 }
 
 func (q *Request) validate() error {
