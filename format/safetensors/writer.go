@@ -73,12 +73,12 @@ func Write(path string, tensors []Source, metadata map[string]string) error {
 		return fmt.Errorf("safetensors: %w", err)
 	}
 	for i, t := range order {
-		w := &exactWriter{w: f, left: sizes[i]}
-		if err := t.Emit(w); err != nil {
+		before := f.Size()
+		if err := t.Emit(f); err != nil {
 			return fmt.Errorf("safetensors: writing %q: tensor %q: %w", path, t.Name, err)
 		}
-		if w.left != 0 {
-			return fmt.Errorf("safetensors: writing %q: tensor %q: source gave %d bytes less than its shape %v of %v needs", path, t.Name, w.left, t.Shape, t.DType)
+		if got := f.Size() - before; got != int64(sizes[i]) {
+			return fmt.Errorf("safetensors: writing %q: tensor %q: source gave %d bytes, but shape %v of %v takes %d", path, t.Name, got, t.Shape, t.DType, sizes[i])
 		}
 	}
 	if err := f.Commit(); err != nil {
@@ -151,21 +151,6 @@ func appendString(b []byte, s string) []byte {
 		panic("safetensors: a string does not marshal: " + err.Error())
 	}
 	return append(b, q...)
-}
-
-// exactWriter refuses bytes beyond those that a tensor may have.
-type exactWriter struct {
-	w    io.Writer
-	left int
-}
-
-func (e *exactWriter) Write(p []byte) (int, error) {
-	if len(p) > e.left {
-		return 0, fmt.Errorf("source gives at least %d bytes more than the shape needs", len(p)-e.left)
-	}
-	n, err := e.w.Write(p)
-	e.left -= n
-	return n, err
 }
 
 // EmitFloats writes values as F32, BF16, F16 or F64, for an Emit that makes

@@ -82,8 +82,8 @@ func TestWriteFailsCleanly(t *testing.T) {
 		want    string
 	}{
 		{"source fails", []Source{{"a", U8, []int{4}, emit(4, cause)}}, "cancelled"},
-		{"too few bytes", []Source{{"a", U8, []int{4}, emit(3, nil)}}, "1 bytes less"},
-		{"too many bytes", []Source{{"a", U8, []int{4}, emit(5, nil)}}, "1 bytes more"},
+		{"too few bytes", []Source{{"a", U8, []int{4}, emit(3, nil)}}, "gave 3 bytes"},
+		{"too many bytes", []Source{{"a", U8, []int{4}, emit(5, nil)}}, "gave 5 bytes"},
 		{"name twice", []Source{{"a", U8, []int{4}, emit(4, nil)}, {"a", U8, []int{4}, emit(4, nil)}}, "twice"},
 		{"reserved name", []Source{{"__metadata__", U8, nil, emit(1, nil)}}, "cannot be used"},
 		{"negative shape", []Source{{"a", U8, []int{-1}, emit(1, nil)}}, "impossible"},

@@ -31,6 +31,7 @@ type File struct {
 	temp string // temporary name in the same directory, "" once finished
 	file *os.File
 	buf  *bufio.Writer
+	size int64
 	err  error // first failure; the temporary file is gone then
 }
 
@@ -69,11 +70,15 @@ func (f *File) Write(p []byte) (int, error) {
 		return 0, f.err
 	}
 	n, err := f.buf.Write(p)
+	f.size += int64(n)
 	if err != nil {
 		err = f.fail("writing", err)
 	}
 	return n, err
 }
+
+// Size returns the bytes written so far.
+func (f *File) Size() int64 { return f.size }
 
 // Commit makes the file durable and visible under its final name. On failure
 // the final name is untouched and the temporary file removed, with one

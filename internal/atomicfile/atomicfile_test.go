@@ -49,6 +49,9 @@ func TestCommitReplacesInOneStep(t *testing.T) {
 			t.Fatalf("Write = %d, %v", n, err)
 		}
 	}
+	if want := int64(3 + len(big)); f.Size() != want {
+		t.Errorf("Size = %d, want %d", f.Size(), want)
+	}
 	if got := read(t, path); got != "old" {
 		t.Errorf("before Commit the final name holds %d bytes", len(got))
 	}
