@@ -193,7 +193,7 @@ func TestWriteFailsCleanly(t *testing.T) {
 		{"no shape", nil, []Source{{"a", quant.F32, nil, emit(4, nil)}}, "1 to 4 dimensions"},
 		{"five dimensions", nil, []Source{{"a", quant.F32, []int{1, 1, 1, 1, 1}, emit(4, nil)}}, "1 to 4 dimensions"},
 		{"zero dimension", nil, []Source{{"a", quant.F32, []int{0}, emit(0, nil)}}, "impossible"},
-		{"overflow", nil, []Source{{"a", quant.F32, []int{1 << 31, 1 << 31}, emit(0, nil)}}, "impossible"},
+		{"overflow", nil, []Source{{"a", quant.F32, []int{math.MaxInt / 4, 32}, emit(0, nil)}}, "impossible"},
 		{"row of no whole blocks", nil, []Source{{"a", quant.Q8_0, []int{32, 33}, emit(0, nil)}}, "blocks of Q8_0"},
 		{"withdrawn type", nil, []Source{{"a", 4, []int{32}, emit(0, nil)}}, "withdrawn"},
 		{"NaN in Q8_0", nil, []Source{Floats("a", quant.Q8_0, []int{64}, nan)}, "element 32 is NaN"},
