@@ -4,13 +4,13 @@
 //     holds the model and its key/value cache and returns the logits of the last position [V].
 //  2. sampler.next picks one id from the logits: the largest at temperature 0, otherwise a draw
 //     from softmax(logits/temperature) after top-k, top-p and min-p have cut its tail.
-//  3. An end token stops here, unseen. Any other id is kept and its bytes go to the stream.
-//  4. stream.add cuts the bytes into whole UTF-8 characters, looks for a stop text across token
-//     borders, and hands on what can no longer become part of one.
-//  5. emit receives the text. Unless the limit is reached, the id alone is fed to the Stepper
-//     (one step), and the path begins again at 2.
+//  3. An end token stops here, unseen. Any other id is kept.
+//  4. The Decoder, a tokenizer.Stream, gives the whole characters that the id completes.
+//  5. stopper.add looks for a stop text across token borders and hands on what can no longer
+//     become part of one; emit receives it.
+//  6. Unless the limit is reached, the id alone is fed to the Stepper (one step), and the path
+//     begins again at 2.
 //
-// In: token ids, a Stepper, the bytes of each id. Out: ids, text and the reason why it ended.
-// The functions stand in that order in generate.go, sample.go and stream.go; session.go binds them
-// to a model.Model and a tokenizer.
+// In: token ids and a Stepper. Out: ids, text and the reason why it ended. The functions stand in
+// that order in generate.go, sample.go and stop.go; session.go makes a Stepper of a model.Model.
 package infer

@@ -29,9 +29,16 @@ type Request struct {
 	Tokens    []int32 // the prompt, at least one id
 	MaxTokens int     // at most this many new ids
 	Sampling
-	Stop  []string              // texts that end generation; they are not part of the text
-	End   []int32               // ids that end generation; they are not part of the ids
-	Bytes func(id int32) []byte // bytes of an id, nil for none; may be nil (no text)
+	Stop []string // texts that end generation; they are not part of the text
+	End  []int32  // ids that end generation; they are not part of the ids
+	Text Decoder  // nil: no text is made
+}
+
+// Decoder gives the text of ids one by one, in whole characters, and at the end what is left.
+// *tokenizer.Stream is one.
+type Decoder interface {
+	Push(id int32) string
+	Flush() string
 }
 
 // Result is a finished completion. With an error from Generate it holds what was made until then.
@@ -50,7 +57,7 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 	}
 	var text strings.Builder
 	defer func() { r.Text = text.String() }()
-	out := stream{stop: req.Stop}
+	out := stopper{stop: req.Stop}
 	show := func(s string) error {
 		text.WriteString(s)
 		if s == "" || emit == nil {
@@ -59,8 +66,12 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 		return emit(s)
 	}
 	finish := func(why FinishReason) (Result, error) {
-		r.FinishReason = why
-		err := show(out.end())
+		if req.Text != nil {
+			err = show(out.add(req.Text.Flush()) + out.end())
+		}
+		if r.FinishReason = why; out.stopped {
+			r.FinishReason = FinishStop
+		}
 		return r, err
 	}
 
@@ -79,8 +90,8 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 			return finish(FinishStop)
 		}
 		r.Tokens = append(r.Tokens, id)
-		if req.Bytes != nil {
-			if err := show(out.add(req.Bytes(id))); err != nil {
+		if req.Text != nil {
+			if err := show(out.add(req.Text.Push(id))); err != nil {
 				return r, err
 			}
 			if out.stopped {

@@ -1,0 +1,56 @@
+package infer
+
+// Stop texts: found across token borders, and never shown.
+
+import "strings"
+
+// stopper releases text once it is certain that no stop text begins in it.
+type stopper struct {
+	stop    []string
+	held    string // may be the beginning of a stop text
+	stopped bool
+}
+
+// add takes more text and returns what is certain. After a stop text nothing comes any more.
+func (s *stopper) add(text string) string {
+	if s.stopped {
+		return ""
+	}
+	if len(s.stop) == 0 {
+		return text
+	}
+	s.held += text
+	first := -1
+	for _, stop := range s.stop {
+		if i := strings.Index(s.held, stop); i >= 0 && (first < 0 || i < first) {
+			first = i
+		}
+	}
+	if first >= 0 {
+		text, s.held, s.stopped = s.held[:first], "", true
+		return text
+	}
+	keep := 0
+	for _, stop := range s.stop {
+		keep = max(keep, overlap(s.held, stop))
+	}
+	text, s.held = s.held[:len(s.held)-keep], s.held[len(s.held)-keep:]
+	return text
+}
+
+// end returns what was held back: generation is over, so nothing can complete it.
+func (s *stopper) end() string {
+	text := s.held
+	s.held = ""
+	return text
+}
+
+// overlap returns the length of the longest proper prefix of stop that text ends with.
+func overlap(text, stop string) int {
+	for n := min(len(text), len(stop)-1); n > 0; n-- {
+		if strings.HasSuffix(text, stop[:n]) {
+			return n
+		}
+	}
+	return 0
+}
