@@ -1,0 +1,57 @@
+// This file holds the gated MLP, forward and backward: y = W_down( silu(W_gate x) ⊙ W_up x ).
+// Source: Shazeer 2020 (SwiGLU).
+
+package model
+
+// mlp is a dense MLP, or the shared expert of an MoE layer, of width f.
+type mlp struct {
+	f      int
+	gateUp *linear // [2F,D]: gate_proj above up_proj
+	down   *linear // [D,F]
+}
+
+func (b *builder) mlp(prefix string, d, f int) *mlp {
+	return &mlp{f: f,
+		gateUp: b.matrices(d, matrix{prefix + ".gate_proj", f, Matrix}, matrix{prefix + ".up_proj", f, Matrix}),
+		down:   b.matrices(f, matrix{prefix + ".down_proj", d, Matrix}),
+	}
+}
+
+type mlpKeep struct {
+	gu []float32 // [T,2F]
+}
+
+func (m *mlp) keep(k *layerKeep, a *arena, n int) { k.mlp.gu = a.floats(n * 2 * m.f) }
+
+type mlpScratch struct {
+	h, dh []float32 // [T,F]
+	dgu   []float32 // [T,2F]
+}
+
+func (m *mlp) scratch(s *scratch, a *arena, n int, train bool) {
+	s.mlp.h = a.floats(n * m.f)
+	if train {
+		s.mlp.dh, s.mlp.dgu = a.floats(n*m.f), a.floats(n*2*m.f)
+	}
+}
+
+// forward adds MLP(x) to y.
+//
+//	y [T,D] read and written   x [T,D] normalised input
+func (m *mlp) forward(p *pass, k *layerKeep, y, x []float32) {
+	m.gateUp.forward(p, k.mlp.gu, 2*m.f, x, m.gateUp.k, p.n, false)
+	p.e.SwiGLU(p.s.mlp.h, m.f, k.mlp.gu, 2*m.f, p.n, m.f)
+	m.down.forward(p, y, m.down.n, p.s.mlp.h, m.f, p.n, true)
+}
+
+// backward writes dx, given dy.
+//
+//	dx [T,D] written   dy [T,D] read   x [T,D] as in forward
+func (m *mlp) backward(p *pass, k *layerKeep, dx, dy, x []float32) {
+	s := &p.s.mlp
+	// The weight gradient of down needs h, which SwiGLUGrad computes again from dh: first dh alone.
+	m.down.inputGrad(p, s.dh, m.f, dy, m.down.n, p.n, false)
+	p.e.SwiGLUGrad(s.dgu, 2*m.f, s.h, m.f, s.dh, m.f, k.mlp.gu, 2*m.f, p.n, m.f)
+	m.down.weightGrad(p, dy, m.down.n, s.h, m.f, p.n)
+	m.gateUp.backward(p, dx, m.gateUp.k, s.dgu, 2*m.f, x, m.gateUp.k, p.n, false)
+}
