@@ -1,0 +1,138 @@
+package train
+
+// This file keeps log.jsonl: the curve of a run. It grows by one write a line, is synced before a
+// checkpoint becomes visible, and is cut back to the checkpoint when the run continues, so that
+// every step is in it once.
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// LogName is the name of the log in the output directory.
+const LogName = "log.jsonl"
+
+type runLog struct{ f *os.File }
+
+// openLog opens the log at path and cuts it as cut does. A log that is missing starts empty.
+func openLog(path string, step int, measured bool) (*runLog, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	if err != nil {
+		return nil, fmt.Errorf("train: log: %w", err)
+	}
+	l := &runLog{f}
+	if err := l.cut(step, measured); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// cut drops what happened after step, an unfinished last line and the end of an earlier run; and,
+// unless measured, what was measured at step, because it was not all.
+func (l *runLog) cut(step int, measured bool) error {
+	if _, err := l.f.Seek(0, io.SeekStart); err != nil {
+		return fmt.Errorf("train: log: %w", err)
+	}
+	var keep int64
+	r := bufio.NewReaderSize(l.f, 1<<20)
+	for {
+		line, err := r.ReadSlice('\n')
+		var e struct {
+			Event string `json:"event"`
+			Step  int    `json:"step"`
+		}
+		// A line that is cut off, longer than any event or no JSON: nothing after it is ours.
+		if err != nil || json.Unmarshal(line, &e) != nil || e.Step > step || e.Event == (Done{}).Name() {
+			break
+		}
+		if e.Event == (Plan{}).Name() && step == 0 {
+			break // the run starts again and will say so
+		}
+		if !measured && e.Step == step && e.Event != (Step{}).Name() {
+			break
+		}
+		keep += int64(len(line))
+	}
+	if err := l.f.Truncate(keep); err != nil {
+		return fmt.Errorf("train: log: %w", err)
+	}
+	if _, err := l.f.Seek(keep, io.SeekStart); err != nil {
+		return fmt.Errorf("train: log: %w", err)
+	}
+	return nil
+}
+
+func (l *runLog) write(e Event) error {
+	line, err := Line(e)
+	if err != nil {
+		return err
+	}
+	if _, err := l.f.Write(line); err != nil {
+		return fmt.Errorf("train: log: %w", err)
+	}
+	return nil
+}
+
+func (l *runLog) sync() error {
+	if err := l.f.Sync(); err != nil {
+		return fmt.Errorf("train: log: %w", err)
+	}
+	return nil
+}
+
+func (l *runLog) close() error { return l.f.Close() }
+
+// ReadLog returns the events of the log at path in order, each as the type that it was written
+// from. Lines of other programs or versions are skipped; an unfinished last line is not an error.
+func ReadLog(path string) ([]Event, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("train: log: %w", err)
+	}
+	var events []Event
+	for line := range bytes.Lines(b) {
+		var head struct {
+			Event string `json:"event"`
+		}
+		if json.Unmarshal(line, &head) != nil {
+			continue
+		}
+		var e Event
+		switch head.Event {
+		case Plan{}.Name():
+			e, err = parse[Plan](line)
+		case Step{}.Name():
+			e, err = parse[Step](line)
+		case Eval{}.Name():
+			e, err = parse[Eval](line)
+		case Sample{}.Name():
+			e, err = parse[Sample](line)
+		case Checkpoint{}.Name():
+			e, err = parse[Checkpoint](line)
+		case Done{}.Name():
+			e, err = parse[Done](line)
+		default:
+			continue
+		}
+		if err == nil {
+			events = append(events, e)
+		}
+	}
+	return events, nil
+}
+
+func parse[E Event](line []byte) (Event, error) {
+	var e E
+	err := json.Unmarshal(line, &e)
+	return e, err
+}

@@ -1,0 +1,143 @@
+package train
+
+// This file holds every number that decides what a run computes, and those that decide only what
+// it shows and keeps. Sources: DeepSeek-V3 report 4.2; V4 report for Muon.
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"sort"
+
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/optim"
+)
+
+// Options name a run: two runs with equal Options, data and starting weights have equal bits.
+type Options struct {
+	Steps     int         `json:"steps"`
+	Seed      uint64      `json:"seed"`
+	DType     string      `json:"dtype"` // of matrix products: "bf16" or "f32"
+	Optimizer optim.Kind  `json:"optimizer"`
+	LR        float64     `json:"lr"`
+	Warmup    int         `json:"warmup"` // steps
+	Schedule  optim.Shape `json:"schedule"`
+	Decay     float64     `json:"decay"` // share of the steps in which a wsd schedule decays
+	Floor     float64     `json:"floor"` // share of LR left at the end of wsd and cosine
+
+	Beta1       float64 `json:"beta1"`
+	Beta2       float64 `json:"beta2"`
+	Eps         float64 `json:"eps"`
+	Momentum    float64 `json:"momentum"` // Muon's
+	WeightDecay float64 `json:"weight_decay"`
+	Clip        float64 `json:"clip"`
+	EMA         float64 `json:"ema"` // 0: none; else the model that is left is the average
+
+	BiasGamma    float64 `json:"bias_gamma"`    // speed of the routing biases
+	BiasDecay    float64 `json:"bias_decay"`    // share of the steps, at the end, in which it falls to 0
+	BalanceAlpha float64 `json:"balance_alpha"` // weight of the sequence-wise balance loss
+	MTPLambda    float64 `json:"mtp_lambda"`    // weight of the multi-token prediction loss
+}
+
+// Defaults are what the flags of pretrain say when they are not given: the constants of V3 (V4 for
+// Muon), with a schedule for runs whose length is known and a learning rate for small models.
+func Defaults(kind optim.Kind, steps int) Options {
+	o := optim.Defaults(kind)
+	return Options{
+		Steps: steps, DType: kernel.BF16.String(), Optimizer: kind,
+		LR: 2e-3, Warmup: min(100, steps/10), Schedule: optim.WSD, Decay: 0.4,
+		Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Momentum: o.Momentum, WeightDecay: o.Decay, Clip: o.Clip,
+		BiasGamma: 0.001, BalanceAlpha: 1e-4, MTPLambda: 0.3,
+	}
+}
+
+// Pace is what a run shows and keeps; it does not change what is computed. Zero means never.
+type Pace struct {
+	EvalEvery       int     // steps; there is one at the end as well
+	SampleEvery     int     // steps; likewise
+	CheckpointEvery int     // steps; likewise, and on interruption
+	Retries         int     // non-finite steps that are retried before giving up
+	PlannedSeconds  float64 // what was promised; a run that cannot keep it says so
+}
+
+func (o Options) schedule() optim.Schedule {
+	return optim.Schedule{Shape: o.Schedule, Peak: o.LR, Warmup: o.Warmup, Steps: o.Steps, Decay: o.Decay, Floor: o.Floor}
+}
+
+func (o Options) optim() optim.Options {
+	d, _ := ParseDType(o.DType)
+	return optim.Options{
+		Kind: o.Optimizer, Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Decay: o.WeightDecay,
+		Clip: o.Clip, Momentum: o.Momentum, DType: d, EMA: o.EMA,
+	}
+}
+
+func (o Options) loss() model.LossOptions {
+	return model.LossOptions{BalanceAlpha: float32(o.BalanceAlpha), MTPLambda: float32(o.MTPLambda)}
+}
+
+// gamma is the bias speed of a step, counted from 0: constant, then a straight line to 0.
+func (o Options) gamma(step int) float32 {
+	g := o.BiasGamma
+	if left := float64(o.Steps-step) / float64(o.Steps); o.BiasDecay > 0 && left < o.BiasDecay {
+		g *= left / o.BiasDecay
+	}
+	return float32(g)
+}
+
+// ParseDType reads "bf16" or "f32".
+func ParseDType(s string) (kernel.DType, error) {
+	for _, d := range []kernel.DType{kernel.F32, kernel.BF16} {
+		if s == d.String() {
+			return d, nil
+		}
+	}
+	return 0, fmt.Errorf("train: dtype %q: use %q or %q", s, kernel.BF16, kernel.F32)
+}
+
+// Validate reports the first option that makes no sense. The optimiser checks its own.
+func (o Options) Validate() error {
+	if _, err := ParseDType(o.DType); err != nil {
+		return err
+	}
+	if err := o.schedule().Validate(); err != nil {
+		return err
+	}
+	for name, x := range map[string]float64{
+		"bias-gamma": o.BiasGamma, "bias-decay": o.BiasDecay, "balance-alpha": o.BalanceAlpha, "mtp-lambda": o.MTPLambda,
+	} {
+		if !(x >= 0 && x <= 10) || math.IsNaN(x) {
+			return fmt.Errorf("train: %s %g: must be between 0 and 10", name, x)
+		}
+	}
+	return nil
+}
+
+// difference names the first option in which two runs differ, "" if none does.
+func (o Options) difference(now Options) string {
+	a, b := o.fields(), now.fields()
+	var names []string
+	for k := range a {
+		names = append(names, k)
+	}
+	sort.Strings(names)
+	for _, k := range names {
+		if a[k] != b[k] {
+			return fmt.Sprintf("%s was %v and is now %v", k, a[k], b[k])
+		}
+	}
+	return ""
+}
+
+func (o Options) fields() map[string]any {
+	b, err := json.Marshal(o)
+	if err != nil {
+		panic("train: options do not marshal: " + err.Error()) // Validate refuses NaN and infinities
+	}
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil {
+		panic("train: options do not unmarshal: " + err.Error())
+	}
+	return m
+}

@@ -1,0 +1,172 @@
+package train
+
+// This file takes up a run where a checkpoint left it. A damaged checkpoint is passed over, with a
+// warning, for the one before; one that is whole but of another run, or of a newer program, is an
+// error: going on from an older one would throw work away without asking.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/haenyeo/haenyeo/format/safetensors"
+)
+
+// damaged is the error of a checkpoint whose files are not what was written.
+type damaged struct{ error }
+
+// restoreNewest loads the newest checkpoint that is whole. It returns false when there is none at
+// all, and an error when there are only damaged ones.
+func (r *run) restoreNewest() (bool, error) {
+	steps := r.checkpoints()
+	var broken error
+	for _, step := range steps {
+		path := r.checkpointPath(step)
+		err := r.restore(path)
+		if err == nil {
+			return true, nil
+		}
+		if !errors.As(err, new(damaged)) {
+			return false, fmt.Errorf("train: checkpoint %q: %w", path, err)
+		}
+		r.Logger.Warn("train: a checkpoint is damaged and is passed over", "path", path, "error", err)
+		broken = errors.Join(broken, fmt.Errorf("%q: %w", path, err))
+	}
+	if broken != nil {
+		return false, fmt.Errorf("train: no checkpoint in %q is whole; delete them to start again from the beginning: %w", filepath.Join(r.Dir, checkpointsDir), broken)
+	}
+	return false, nil
+}
+
+// restore loads one checkpoint. Everything is checked before anything changes.
+func (r *run) restore(path string) error {
+	s, err := readState(path)
+	if err != nil {
+		return err
+	}
+	if err := checkSums(path); err != nil {
+		return err
+	}
+	if err := r.sameRun(path, s); err != nil {
+		return err
+	}
+	if len(s.RecentLoss) != len(r.recent) || s.Step < 0 || s.Step > r.opt.Steps || !(s.LRScale > 0 && s.LRScale <= 1) {
+		return damaged{fmt.Errorf("%s holds impossible numbers", stateFile)}
+	}
+	type target struct {
+		name  string
+		shape []int
+		data  []float32
+	}
+	var weights, moments []target
+	for _, p := range r.Model.Params() {
+		weights = append(weights, target{p.Name, p.Shape, p.Data})
+	}
+	for _, t := range r.optimizer.State() {
+		moments = append(moments, target{t.Name, t.Shape, t.Data})
+	}
+	for _, f := range []struct {
+		name    string
+		targets []target
+	}{{safetensors.FileName, weights}, {optimizerFile, moments}} {
+		file, err := safetensors.Open(filepath.Join(path, f.name))
+		if err != nil {
+			return damaged{err}
+		}
+		for _, t := range f.targets {
+			tensor, ok := file.Tensor(t.name)
+			if !ok || tensor.DType != safetensors.F32 || !slices.Equal(tensor.Shape, t.shape) {
+				file.Close()
+				return fmt.Errorf("%s holds no tensor %q of shape %v: it is not of this run", f.name, t.name, t.shape)
+			}
+			if _, err := tensor.Float32(t.data); err != nil {
+				file.Close()
+				return err
+			}
+		}
+		file.Close()
+	}
+	if err := r.Source.Seek(s.Cursor); err != nil {
+		return err
+	}
+	r.optimizer.Restore(s.OptimSteps)
+	r.Model.Sync()
+	r.step, r.tokens, r.lrScale, r.retries, r.val = s.Step, s.Tokens, s.LRScale, s.Retries, s.ValBPB
+	r.measured = s.Measured
+	copy(r.recent[:], s.RecentLoss)
+	return nil
+}
+
+func readState(path string) (state, error) {
+	var s state
+	b, err := os.ReadFile(filepath.Join(path, stateFile))
+	if err != nil {
+		return s, damaged{err}
+	}
+	// The version comes first: a newer state need not parse as ours.
+	var version struct {
+		Version int `json:"version"`
+	}
+	if err := json.Unmarshal(b, &version); err != nil {
+		return s, damaged{fmt.Errorf("%s: %w", stateFile, err)}
+	}
+	if version.Version > checkpointVersion {
+		return s, fmt.Errorf("it was written by a newer version of the program (format %d, this one knows %d): continue with that version", version.Version, checkpointVersion)
+	}
+	if err := json.Unmarshal(b, &s); err != nil {
+		return s, damaged{fmt.Errorf("%s: %w", stateFile, err)}
+	}
+	return s, nil
+}
+
+// checkSums compares the files with the checksums written beside them.
+func checkSums(path string) error {
+	b, err := os.ReadFile(filepath.Join(path, sumsFile))
+	if err != nil {
+		return damaged{err}
+	}
+	want := map[string]string{}
+	for line := range strings.Lines(string(b)) {
+		if sum, name, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "  "); ok {
+			want[name] = sum
+		}
+	}
+	for _, name := range []string{configFile, safetensors.FileName, optimizerFile, stateFile} {
+		sum, _, err := hashFile(filepath.Join(path, name))
+		if err != nil {
+			return damaged{err}
+		}
+		if sum != want[name] {
+			return damaged{fmt.Errorf("%s is not what was written: checksum is %s, %s says %q", name, sum, sumsFile, want[name])}
+		}
+	}
+	return nil
+}
+
+// sameRun refuses to continue a run as another.
+func (r *run) sameRun(path string, s state) error {
+	config, err := r.Model.Config().JSON()
+	if err != nil {
+		return err
+	}
+	was, err := os.ReadFile(filepath.Join(path, configFile))
+	if err != nil {
+		return damaged{err}
+	}
+	const anew = "; start a new run in another --out, from this checkpoint as its --model if you like"
+	if !bytes.Equal(was, config) {
+		return fmt.Errorf("it holds a model of another configuration than this run's: compare its %s%s", configFile, anew)
+	}
+	if d := s.Options.difference(r.opt); d != "" {
+		return fmt.Errorf("it belongs to a run with other options: %s%s", d, anew)
+	}
+	if now := r.Source.Fingerprint(); s.Data != now {
+		return fmt.Errorf("the data has changed since (fingerprint %.12s, now %.12s): bring back the old files%s", s.Data, now, anew)
+	}
+	return nil
+}

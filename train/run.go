@@ -1,0 +1,401 @@
+package train
+
+// This file holds Run, the loop over steps, with everything that happens around a step. One step is
+// in step.go.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"path/filepath"
+	"time"
+
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/optim"
+)
+
+// Model is what the loop needs of a model; *model.Model is one.
+type Model interface {
+	Params() []*model.Param
+	Config() *model.Config
+	Sync()
+	LossGrad(b *model.Batch, o model.LossOptions) (model.Loss, error)
+	Loss(b *model.Batch, nll []float32) (model.Loss, error)
+	ExpertLoads() [][]int64
+	UpdateBias(gamma float32)
+}
+
+// Source gives the batches of a run in an order that depends on nothing but itself.
+type Source interface {
+	// Next fills b with the next batch.
+	Next(b *model.Batch) error
+	// Cursor says where the next batch starts, as JSON, and Seek goes there.
+	Cursor() ([]byte, error)
+	Seek(cursor []byte) error
+	// Fingerprint names the data and its order: equal for equal batches, at any time.
+	Fingerprint() string
+}
+
+// Job is one run.
+type Job struct {
+	Model   Model
+	Engine  *kernel.Engine
+	Source  Source
+	Options Options
+	Pace    Pace
+
+	// Start puts the starting weights into Model. It is called when there is no checkpoint to
+	// continue from, and again when a run fails before its first.
+	Start func() error
+	// Dir is the output directory, which exists. Empty: nothing is kept.
+	Dir string
+	// Resume continues from the newest good checkpoint in Dir.
+	Resume bool
+	// Plan is the first event of a run that does not continue another; its Options are set by Run.
+	Plan Plan
+
+	Validation *Validation                                           // nil: none
+	Sample     func(ctx context.Context, step int) ([]Sample, error) // nil: none
+	Emit       func(Event)                                           // nil: nobody watches
+	// Finish makes what the run leaves behind, when Model has its last weights and before Done is
+	// emitted: Done means that everything is there. nil: nothing.
+	Finish func(Done) error
+	Logger *slog.Logger // nil: slog.Default
+}
+
+// Interrupted is the error of a run that was asked to stop. The state at Step is kept when Saved.
+type Interrupted struct {
+	Step, Steps int
+	Saved       bool
+}
+
+func (e *Interrupted) Error() string {
+	if !e.Saved {
+		return fmt.Sprintf("train: interrupted after step %d of %d; nothing was kept", e.Step, e.Steps)
+	}
+	return fmt.Sprintf("train: interrupted after step %d of %d; the state is kept: --resume continues", e.Step, e.Steps)
+}
+
+// Unwrap makes errors.Is(err, context.Canceled) true.
+func (e *Interrupted) Unwrap() error { return context.Canceled }
+
+// NonFinite is the error of a run whose loss or gradient stayed NaN or infinite.
+type NonFinite struct {
+	Step    int
+	What    string // "loss" or "gradient norm"
+	Value   float64
+	Retries int
+}
+
+func (e *NonFinite) Error() string {
+	return fmt.Sprintf("train: step %d: %s is %g after %d retries from the last checkpoint, each at half the learning rate: lower --lr, or look at the data around this step", e.Step, e.What, e.Value, e.Retries)
+}
+
+// Run trains until Options.Steps steps are done and returns the last event. When ctx is cancelled it
+// finishes the step, writes a checkpoint and returns *Interrupted. Model is left with the weights of
+// the last step, or their moving average if the options ask for one.
+func Run(ctx context.Context, job Job) (Done, error) {
+	r, err := prepare(job)
+	if err != nil {
+		return Done{}, err
+	}
+	defer r.close()
+	if err := r.begin(); err != nil {
+		return Done{}, err
+	}
+	for {
+		if !r.measured {
+			if err := r.measure(ctx); err != nil {
+				return Done{}, err
+			}
+		}
+		if r.step == r.opt.Steps {
+			return r.finish()
+		}
+		if ctx.Err() != nil {
+			return Done{}, r.interrupt()
+		}
+		step, err := r.one()
+		var bad *NonFinite
+		if errors.As(err, &bad) {
+			if err = r.retry(bad); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			return Done{}, err
+		}
+		if err := r.emit(step); err != nil {
+			return Done{}, err
+		}
+		if err := r.after(ctx); err != nil {
+			return Done{}, err
+		}
+	}
+}
+
+// run is a Job under way. step counts finished steps.
+type run struct {
+	Job
+	opt       Options
+	optimizer *optim.Optimizer
+	batch     model.Batch
+	log       *runLog // nil without Dir
+
+	step    int
+	tokens  int64
+	lrScale float64 // halved by every retry
+	retries int
+
+	started  time.Time
+	firstNow int         // step at started
+	recent   [50]float64 // losses of the last steps, by step modulo 50
+	val      float64     // bits per byte at the last Eval
+	load     [][]int64   // since the last Eval
+	measured bool        // what was due after this step to be measured was
+	slow     bool        // said that the plan cannot be kept
+}
+
+func prepare(job Job) (*run, error) {
+	r := &run{Job: job, opt: job.Options, lrScale: 1}
+	if r.Logger == nil {
+		r.Logger = slog.Default()
+	}
+	if err := r.opt.Validate(); err != nil {
+		return nil, err
+	}
+	var params []optim.Param
+	for _, p := range r.Model.Params() {
+		if p.Kind == model.Bias {
+			continue
+		}
+		if p.Grad == nil {
+			return nil, fmt.Errorf("train: parameter %q has no gradient: open the model for training", p.Name)
+		}
+		params = append(params, optim.Param{Name: p.Name, Shape: p.Shape, W: p.Data, G: p.Grad, Hidden: p.Kind == model.Matrix})
+	}
+	var err error
+	if r.optimizer, err = optim.New(r.Engine, params, r.opt.optim()); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// begin brings the run to where it starts: the newest checkpoint, or step 0.
+func (r *run) begin() error {
+	resumed := false
+	if r.Dir != "" {
+		if err := r.clean(); err != nil {
+			return err
+		}
+		if r.Resume {
+			var err error
+			if resumed, err = r.restoreNewest(); err != nil {
+				return err
+			}
+		}
+		if err := r.roomFor(); err != nil {
+			return err
+		}
+	}
+	if !resumed {
+		if err := r.startOver(); err != nil {
+			return err
+		}
+	}
+	if err := r.checkWeights(); err != nil {
+		return err
+	}
+	if r.Dir != "" {
+		var err error
+		if r.log, err = openLog(filepath.Join(r.Dir, LogName), r.step, r.measured); err != nil {
+			return err
+		}
+	}
+	if !resumed {
+		r.Plan.Options = r.opt
+		r.Plan.Steps = r.opt.Steps
+		if err := r.emit(r.Plan); err != nil {
+			return err
+		}
+	}
+	r.started, r.firstNow = time.Now(), r.step
+	return nil
+}
+
+// startOver is step 0, with the starting weights.
+func (r *run) startOver() error {
+	if err := r.Start(); err != nil {
+		return err
+	}
+	r.optimizer.Reset()
+	r.optimizer.ClearGrads()
+	r.Model.Sync()
+	r.step, r.tokens, r.measured = 0, 0, true
+	return r.Source.Seek(nil)
+}
+
+// checkWeights refuses weights from which no finite loss can come.
+func (r *run) checkWeights() error {
+	for _, p := range r.Model.Params() {
+		if n := r.Engine.SumSquares([][]float32{p.Data}); math.IsNaN(n) || math.IsInf(n, 0) {
+			return fmt.Errorf("train: weight %q holds NaN or infinity: start from another model", p.Name)
+		}
+	}
+	return nil
+}
+
+// after does what is due after a step. The checkpoint comes last.
+func (r *run) after(ctx context.Context) error {
+	r.measured = false
+	if err := r.measure(ctx); err != nil {
+		return err
+	}
+	if r.Dir != "" && r.due(r.Pace.CheckpointEvery) {
+		return r.save()
+	}
+	return nil
+}
+
+// due says whether what happens every so many steps happens after this one; all does after the last.
+func (r *run) due(every int) bool {
+	return r.step == r.opt.Steps || every > 0 && r.step > 0 && r.step%every == 0
+}
+
+// measure evaluates and samples when due. If ctx ends before it is done, the state is kept without,
+// and the run that continues measures first.
+func (r *run) measure(ctx context.Context) error {
+	if r.Validation != nil && r.due(r.Pace.EvalEvery) {
+		if err := r.evaluate(ctx); err != nil {
+			return r.orInterrupt(ctx, err)
+		}
+	}
+	if r.Sample != nil && r.due(r.Pace.SampleEvery) {
+		samples, err := r.Sample(ctx, r.step)
+		if err != nil {
+			return r.orInterrupt(ctx, err)
+		}
+		for _, s := range samples {
+			s.Step = r.step
+			if err := r.emit(s); err != nil {
+				return err
+			}
+		}
+	}
+	// Measuring routed tokens too; they are no reason to move the biases.
+	r.Model.UpdateBias(0)
+	r.measured = true
+	return nil
+}
+
+func (r *run) orInterrupt(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return r.interrupt()
+	}
+	return err
+}
+
+func (r *run) interrupt() error {
+	e := &Interrupted{Step: r.step, Steps: r.opt.Steps}
+	if r.Dir == "" || r.step == 0 {
+		return e
+	}
+	if err := r.save(); err != nil {
+		return err
+	}
+	e.Saved = true
+	return e
+}
+
+// retry goes back to the last checkpoint with half the learning rate.
+func (r *run) retry(bad *NonFinite) error {
+	r.optimizer.ClearGrads()
+	if r.retries >= r.Pace.Retries {
+		bad.Retries = r.retries
+		return bad
+	}
+	retries, scale := r.retries+1, r.lrScale/2
+	resumed := false
+	if r.Dir != "" {
+		var err error
+		if resumed, err = r.restoreNewest(); err != nil {
+			return err
+		}
+	}
+	if !resumed {
+		if err := r.startOver(); err != nil {
+			return err
+		}
+	}
+	r.retries, r.lrScale = retries, scale
+	r.load = nil
+	r.Model.UpdateBias(0) // forget where the tokens of the failed step went
+	r.Logger.Warn("train: a step was not finite and was not applied: trying again from the last checkpoint",
+		"step", bad.Step, "what", bad.What, "value", bad.Value, "from_step", r.step, "lr_scale", r.lrScale)
+	if r.log != nil {
+		return r.log.cut(r.step, r.measured)
+	}
+	return nil
+}
+
+// checkPace says, once, that the run takes longer than was planned. The number of steps stays: the
+// schedule and every bit of the result depend on it.
+func (r *run) checkPace() {
+	done := r.step - r.firstNow
+	if r.slow || r.Pace.PlannedSeconds <= 0 || done < max(5, r.opt.Steps/10) {
+		return
+	}
+	per := time.Since(r.started).Seconds() / float64(done)
+	if total := per * float64(r.opt.Steps); total > 1.25*r.Pace.PlannedSeconds {
+		r.slow = true
+		r.Logger.Warn("train: the machine is slower than planned; the run goes on to its last step",
+			"planned_seconds", math.Round(r.Pace.PlannedSeconds), "now_expected_seconds", math.Round(total))
+	}
+}
+
+func (r *run) finish() (Done, error) {
+	if r.optimizer.SwapEMA() {
+		r.Model.Sync()
+	}
+	d := Done{Step: r.step, Tokens: r.tokens, Loss: r.recentLoss(), ValBPB: r.val, Retries: r.retries, Out: r.Dir}
+	d.Seconds = time.Since(r.started).Seconds()
+	if r.Finish != nil {
+		if err := r.Finish(d); err != nil {
+			return Done{}, err
+		}
+	}
+	return d, r.emit(d)
+}
+
+func (r *run) recentLoss() float64 {
+	n := min(len(r.recent), r.step-r.firstNow)
+	var sum float64
+	for i := range n {
+		sum += r.recent[(r.step-1-i)%len(r.recent)]
+	}
+	if n == 0 {
+		return 0 // the run was already complete
+	}
+	return sum / float64(n)
+}
+
+func (r *run) emit(e Event) error {
+	if r.log != nil {
+		if err := r.log.write(e); err != nil {
+			return err
+		}
+	}
+	if r.Emit != nil {
+		r.Emit(e)
+	}
+	return nil
+}
+
+func (r *run) close() {
+	if r.log != nil {
+		r.log.close()
+	}
+}
