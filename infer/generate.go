@@ -105,7 +105,7 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 }
 
 // prefillChunk bounds the activations of a long prompt and the time until a cancelled ctx is seen.
-const prefillChunk = 512
+const prefillChunk = 2048
 
 // steps feeds tokens in chunks and returns the logits after the last.
 func steps(ctx context.Context, step Stepper, tokens []int32) ([]float32, error) {

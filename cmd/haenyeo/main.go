@@ -20,6 +20,13 @@ import (
 type grammar struct {
 	globals
 
+	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
+
+	Generate generateCmd `cmd:"" group:"run" help:"Continue a text."`
+	Logits   logitsCmd   `cmd:"" group:"run" help:"Print the logits after every token."`
+	Inspect  inspectCmd  `cmd:"" group:"run" help:"Say what a model file is."`
+	Convert  convertCmd  `cmd:"" group:"run" help:"Convert safetensors to GGUF, or back."`
+
 	Version versionCmd `cmd:"" group:"know" help:"Print the version of this program."`
 }
 

@@ -139,3 +139,17 @@ func count(n float64) string {
 		return fmt.Sprintf("%.1fG", n/1e9)
 	}
 }
+
+// size writes a number of bytes shortly: 950 B, 12.3 kB, 4.5 MB, 1.2 GB.
+func size(n int64) string {
+	switch x := float64(n); {
+	case n < 1000:
+		return fmt.Sprintf("%d B", n)
+	case n < 1e6:
+		return fmt.Sprintf("%.1f kB", x/1e3)
+	case n < 1e9:
+		return fmt.Sprintf("%.1f MB", x/1e6)
+	default:
+		return fmt.Sprintf("%.1f GB", x/1e9)
+	}
+}

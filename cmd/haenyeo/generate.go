@@ -1,0 +1,122 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/haenyeo/haenyeo"
+)
+
+type generateCmd struct {
+	Model       string   `arg:"" help:"Model directory or .gguf file."`
+	Prompt      *string  `placeholder:"TEXT" help:"Text to continue; read from stdin when neither this nor --tokens is given."`
+	Tokens      []int32  `placeholder:"IDS" help:"Prompt as comma-separated token ids."`
+	MaxTokens   int      `default:"256" placeholder:"N" help:"Stop after N new tokens."`
+	Temperature *float64 `placeholder:"X" help:"0 takes the most probable token. Default: what generation_config.json says, else 0."`
+	TopK        *int     `placeholder:"N" help:"Sample from the N most probable tokens only; 0: all."`
+	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability."`
+	MinP        *float64 `placeholder:"X" help:"Sample from tokens at least X times as probable as the first."`
+	Seed        uint64   `default:"1" placeholder:"N" help:"Same seed, same text."`
+	Stop        []string `sep:"none" placeholder:"TEXT" help:"Stop before this text; may be given several times."`
+	arithmetic
+}
+
+// arithmetic are the flags of how a model is computed.
+type arithmetic struct {
+	DType    string `name:"dtype" enum:"f32,bf16" default:"f32" help:"Arithmetic of matrix products: f32 or bf16."`
+	Rounding string `enum:"none,publisher" default:"none" help:"The published fp8 and fp4 round trips: none or publisher. Only V3.2 and V4 have any."`
+}
+
+func (generateCmd) Help() string {
+	return "Writes the continuation to stdout as it comes.\n\nExample:\n\n\thaenyeo generate my-model --prompt \"Once upon a time\" --temperature 0.8 --max-tokens 100"
+}
+
+func (c *generateCmd) Run(a *app) error {
+	if c.Prompt != nil && len(c.Tokens) > 0 {
+		return misuse("--prompt and --tokens exclude each other: give one")
+	}
+	if c.MaxTokens < 0 {
+		return misuse("--max-tokens %d: give 0 or more", c.MaxTokens)
+	}
+	started := time.Now()
+	m, err := a.open(c.Model, c.DType)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	r := haenyeo.Request{Tokens: c.Tokens, MaxTokens: c.MaxTokens, Sampling: m.Sampling(), Stop: c.Stop}
+	r.Seed = c.Seed
+	set(&r.Temperature, c.Temperature)
+	set(&r.TopK, c.TopK)
+	set(&r.TopP, c.TopP)
+	set(&r.MinP, c.MinP)
+	if err := r.Sampling.Validate(); err != nil {
+		return usageError{err}
+	}
+	if len(c.Tokens) == 0 {
+		if r.Prompt, err = a.prompt(c.Prompt); err != nil {
+			return err
+		}
+	}
+
+	var first time.Time
+	result, err := m.Generate(a.ctx, r, func(text string) error {
+		if first.IsZero() {
+			first = time.Now()
+		}
+		if a.JSON {
+			return nil
+		}
+		a.stdout.WriteString(text)
+		return a.stdout.Flush()
+	})
+	if err != nil {
+		return err
+	}
+	end := time.Now()
+	a.log.Info("generated", "tokens", len(result.Tokens), "first_token", first.Sub(started), "total", end.Sub(started))
+	if !a.JSON {
+		if m.Tokenizer() == nil {
+			return a.print("%s", joinIDs(result.Tokens))
+		}
+		return a.print("")
+	}
+	return a.emit(struct {
+		Tokens       []int32 `json:"tokens"`
+		Text         string  `json:"text"`
+		FinishReason string  `json:"finish_reason"`
+	}{result.Tokens, result.Text, string(result.FinishReason)})
+}
+
+// set overrides dst by a flag that was given.
+func set[T any](dst *T, flag *T) {
+	if flag != nil {
+		*dst = *flag
+	}
+}
+
+// maxPrompt bounds what is read from stdin.
+const maxPrompt = 64 << 20
+
+// prompt is the flag, or what stdin holds without the newline that ends it.
+func (a *app) prompt(flag *string) (string, error) {
+	if flag != nil {
+		return *flag, nil
+	}
+	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		a.say("Type the prompt, then Ctrl-D on an empty line.")
+	}
+	text, err := io.ReadAll(io.LimitReader(a.stdin, maxPrompt+1))
+	if err != nil {
+		return "", fmt.Errorf("reading the prompt from stdin: %w", err)
+	}
+	if len(text) > maxPrompt {
+		return "", fmt.Errorf("the prompt on stdin is larger than %d MB: shorten it", maxPrompt>>20)
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(string(text), "\n"), "\r"), nil
+}

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+type tokenizerCmd struct {
+	Train  tokenizerTrainCmd  `cmd:"" help:"Learn a byte-level BPE vocabulary from text."`
+	Encode tokenizerEncodeCmd `cmd:"" help:"Turn the text on stdin into token ids."`
+	Decode tokenizerDecodeCmd `cmd:"" help:"Turn the token ids on stdin into text."`
+}
+
+// maxInput bounds stdin, and with --lines a line of it.
+const maxInput = 256 << 20
+
+type tokenizerEncodeCmd struct {
+	Dir     string `arg:"" help:"Directory with tokenizer.json."`
+	Lines   bool   `help:"Each line of stdin is a JSON string and one text."`
+	Special bool   `help:"Add what the tokenizer adds to a text, such as a begin token."`
+}
+
+func (tokenizerEncodeCmd) Help() string {
+	return "Prints ids separated by commas, as --tokens of other commands takes them.\n\nExample:\n\n\techo \"Good morning\" | haenyeo tokenizer encode my-model"
+}
+
+func (c *tokenizerEncodeCmd) Run(a *app) error {
+	t, err := tokenizer.Load(c.Dir)
+	if err != nil {
+		return err
+	}
+	var ids []int32
+	for text, err := range texts(a.stdin, c.Lines) {
+		if err == nil {
+			err = a.ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		ids = t.Encode(ids[:0], text, tokenizer.EncodeOptions{AddSpecial: c.Special})
+		if a.JSON {
+			err = a.emit(struct {
+				IDs []int32 `json:"ids"`
+			}{append([]int32{}, ids...)})
+		} else {
+			err = a.print("%s", joinIDs(ids))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// texts yields the one text of r, or with lines the JSON string of every line.
+func texts(r io.Reader, lines bool) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		for line, err := range inputs(r, lines) {
+			var text string
+			if err == nil && lines {
+				if jerr := json.Unmarshal([]byte(line.text), &text); jerr != nil {
+					err = fmt.Errorf("stdin, line %d is not a JSON string: %w", line.number, jerr)
+				}
+			} else {
+				text = line.text
+			}
+			if !yield(text, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+type inputLine struct {
+	number int
+	text   string
+}
+
+// inputs yields all of r at once, or its lines without their ends, empty ones left out.
+func inputs(r io.Reader, lines bool) iter.Seq2[inputLine, error] {
+	return func(yield func(inputLine, error) bool) {
+		if !lines {
+			b, err := io.ReadAll(io.LimitReader(r, maxInput+1))
+			if err == nil && len(b) > maxInput {
+				err = fmt.Errorf("stdin has more than %d MB: use --lines", maxInput>>20)
+			}
+			yield(inputLine{1, string(b)}, err)
+			return
+		}
+		s := bufio.NewScanner(r)
+		s.Buffer(nil, maxInput)
+		n := 0
+		for s.Scan() {
+			if n++; strings.TrimSpace(s.Text()) != "" && !yield(inputLine{n, s.Text()}, nil) {
+				return
+			}
+		}
+		if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
+			yield(inputLine{}, fmt.Errorf("stdin, line %d is longer than %d MB: split it", n+1, maxInput>>20))
+		} else if err != nil {
+			yield(inputLine{}, fmt.Errorf("stdin: %w", err))
+		}
+	}
+}
+
+type tokenizerDecodeCmd struct {
+	Dir         string `arg:"" help:"Directory with tokenizer.json."`
+	Lines       bool   `help:"Each line of stdin is one list of ids; plain text is then printed as JSON strings."`
+	SkipSpecial bool   `help:"Leave out special tokens such as the end of text."`
+}
+
+func (tokenizerDecodeCmd) Help() string {
+	return "Reads ids separated by commas or white space, or what encode --json printed.\n\nExample:\n\n\techo 17,42 | haenyeo tokenizer decode my-model"
+}
+
+func (c *tokenizerDecodeCmd) Run(a *app) error {
+	t, err := tokenizer.Load(c.Dir)
+	if err != nil {
+		return err
+	}
+	for line, err := range inputs(a.stdin, c.Lines) {
+		if err == nil {
+			err = a.ctx.Err()
+		}
+		if err != nil {
+			return err
+		}
+		ids, err := parseIDs(line.text, t.VocabSize())
+		if err != nil {
+			return fmt.Errorf("stdin, line %d: %w", line.number, err)
+		}
+		text := t.Decode(ids, c.SkipSpecial)
+		switch {
+		case a.JSON:
+			err = a.emit(struct {
+				Text string `json:"text"`
+			}{text})
+		case c.Lines:
+			err = a.emit(text)
+		default:
+			err = a.print("%s", text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseIDs reads "1,2 3", "[1,2,3]" or {"ids":[1,2,3]}; ids lie below vocab.
+func parseIDs(s string, vocab int) ([]int32, error) {
+	var ids []int32
+	switch s = strings.TrimSpace(s); {
+	case strings.HasPrefix(s, "{"):
+		var o struct {
+			IDs []int32 `json:"ids"`
+		}
+		if err := json.Unmarshal([]byte(s), &o); err != nil {
+			return nil, fmt.Errorf("not an object with \"ids\": %w", err)
+		}
+		ids = o.IDs
+	case strings.HasPrefix(s, "["):
+		if err := json.Unmarshal([]byte(s), &ids); err != nil {
+			return nil, fmt.Errorf("not a list of ids: %w", err)
+		}
+	default:
+		for _, f := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' }) {
+			id, err := strconv.ParseInt(f, 10, 32)
+			if err != nil {
+				return nil, fmt.Errorf("%q is not a token id", f)
+			}
+			ids = append(ids, int32(id))
+		}
+	}
+	for _, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			return nil, fmt.Errorf("token %d: the tokenizer has ids 0 to %d", id, vocab-1)
+		}
+	}
+	return ids, nil
+}

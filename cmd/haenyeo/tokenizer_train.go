@@ -1,0 +1,69 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/haenyeo/haenyeo/corpus"
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+type tokenizerTrainCmd struct {
+	Vocab int      `required:"" placeholder:"N" help:"Tokens in all, special ones and the 256 bytes included."`
+	Out   string   `required:"" placeholder:"DIR" help:"Directory to write tokenizer.json and tokenizer_config.json to."`
+	Paths []string `arg:"" name:"path" help:"Files, directories or globs: text, Markdown, JSONL, also .gz and .zst."`
+}
+
+func (tokenizerTrainCmd) Help() string {
+	return "The result depends on the text alone, not on threads or the order of files.\n\nExample:\n\n\thaenyeo tokenizer train --vocab 8192 --out my-tokenizer books/ notes.jsonl.zst"
+}
+
+func (c *tokenizerTrainCmd) Run(a *app) error {
+	started := time.Now()
+	text, err := corpus.Open(a.ctx, c.Paths, corpus.Options{ValidationShare: -1})
+	if err != nil {
+		return err
+	}
+	r := text.Report()
+	docs := func(yield func(string, error) bool) {
+		for d, err := range text.Documents(a.ctx, corpus.Train) {
+			if !yield(d.Text, err) {
+				return
+			}
+		}
+	}
+	t, err := tokenizer.Train(a.ctx, docs, tokenizer.TrainOptions{
+		VocabSize: c.Vocab, Threads: a.Threads,
+		Progress: func(done, total int64) {
+			if total == 0 {
+				a.bar.update(float64(done)/float64(max(1, r.Bytes))/2, "counting "+size(done))
+			} else {
+				a.bar.update(0.5+float64(done)/float64(total)/2, fmt.Sprintf("%d of %d merges", done, total))
+			}
+		},
+	})
+	if short := new(tokenizer.ShortVocabularyError); errors.As(err, &short) {
+		return usageError{err}
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(c.Out, 0o777); err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	if err := t.Save(c.Out); err != nil {
+		return err
+	}
+	seconds := time.Since(started).Seconds()
+	if a.JSON {
+		return a.emit(struct {
+			Out     string  `json:"out"`
+			Vocab   int     `json:"vocab"`
+			Bytes   int64   `json:"bytes"` // of text
+			Seconds float64 `json:"seconds"`
+		}{c.Out, t.VocabSize(), r.Bytes, seconds})
+	}
+	return a.print("%s: %d tokens from %s of text in %.1fs", c.Out, t.VocabSize(), size(r.Bytes), seconds)
+}

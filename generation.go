@@ -1,0 +1,64 @@
+package haenyeo
+
+// generation_config.json: how the makers of a model recommend to sample it.
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/haenyeo/haenyeo/infer"
+)
+
+// maxGenerationConfig is far above any real file.
+const maxGenerationConfig = 1 << 20
+
+// readGenerationConfig returns the recommended sampling, greedy unless do_sample is set, and the ids
+// that end a text. A missing file recommends nothing.
+func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
+	path := filepath.Join(dir, "generation_config.json")
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return infer.Sampling{}, nil, nil
+	}
+	if err != nil {
+		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %w", err)
+	}
+	defer f.Close()
+	var c struct {
+		DoSample    bool            `json:"do_sample"`
+		Temperature *float64        `json:"temperature"`
+		TopK        int             `json:"top_k"`
+		TopP        float64         `json:"top_p"`
+		MinP        float64         `json:"min_p"`
+		EOS         json.RawMessage `json:"eos_token_id"`
+	}
+	if err := json.NewDecoder(io.LimitReader(f, maxGenerationConfig)).Decode(&c); err != nil {
+		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q: %w: repair or remove it", path, err)
+	}
+	var end []int32
+	if len(c.EOS) > 0 && c.EOS[0] == '[' {
+		err = json.Unmarshal(c.EOS, &end)
+	} else if len(c.EOS) > 0 && string(c.EOS) != "null" {
+		end = make([]int32, 1)
+		err = json.Unmarshal(c.EOS, &end[0])
+	}
+	if err != nil {
+		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q: eos_token_id: %w", path, err)
+	}
+	if !c.DoSample {
+		return infer.Sampling{}, end, nil
+	}
+	s := infer.Sampling{Temperature: 1, TopK: c.TopK, TopP: c.TopP, MinP: c.MinP}
+	if c.Temperature != nil {
+		s.Temperature = *c.Temperature
+	}
+	if err := s.Validate(); err != nil {
+		return infer.Sampling{}, nil, fmt.Errorf("%w (in %q)", err, path)
+	}
+	return s, end, nil
+}

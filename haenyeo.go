@@ -1,0 +1,177 @@
+package haenyeo
+
+// This file holds Open and Model. Create stands in create.go, what generation_config.json says about
+// sampling in generation.go.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+
+	"github.com/haenyeo/haenyeo/export"
+	"github.com/haenyeo/haenyeo/infer"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+// Options say how to compute. The zero value uses every processor and float32.
+type Options struct {
+	Threads int          // 0: all processors this process may use
+	Tier    string       // of kernels; "": the measured choice
+	DType   kernel.DType // of matrix products
+}
+
+// Model is a loaded model with its tokenizer. Close it when it is no longer needed.
+type Model struct {
+	net      *model.Model
+	tok      *tokenizer.Tokenizer // nil: ids only
+	engine   *kernel.Engine
+	sampling infer.Sampling
+	end      []int32
+}
+
+// Open loads the model at path: a directory in Hugging Face layout (config.json, safetensors,
+// tokenizer.json) or a .gguf file. A model without tokenizer works with token ids.
+func Open(path string, o Options) (*Model, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("haenyeo: model %q: %w: give a directory with config.json, or a .gguf file", path, errors.Unwrap(err))
+	}
+	e, err := kernel.New(o.Threads, o.Tier)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{engine: e}
+	if info.IsDir() {
+		err = m.openDir(path, o)
+	} else {
+		m.net, m.tok, err = export.OpenGGUF(path, e, model.Options{DType: o.DType})
+	}
+	if err != nil {
+		e.Close()
+		return nil, err
+	}
+	m.findEnd()
+	return m, nil
+}
+
+func (m *Model) openDir(dir string, o Options) (err error) {
+	if m.net, err = model.Open(dir, m.engine, model.Options{DType: o.DType}); err != nil {
+		return err
+	}
+	if m.tok, err = tokenizer.Load(dir); errors.Is(err, fs.ErrNotExist) {
+		m.tok = nil
+	} else if err != nil {
+		return err
+	}
+	m.sampling, m.end, err = readGenerationConfig(dir)
+	return err
+}
+
+// findEnd collects the ids that end a text.
+func (m *Model) findEnd() {
+	for _, id := range m.net.Config().EOSTokenID {
+		m.end = append(m.end, int32(id))
+	}
+	if m.tok != nil {
+		if id, ok := m.tok.EOS(); ok {
+			m.end = append(m.end, id)
+		}
+	}
+	slices.Sort(m.end)
+	m.end = slices.Compact(m.end)
+}
+
+// Close stops the workers.
+func (m *Model) Close() { m.engine.Close() }
+
+// Config returns the shape of the model.
+func (m *Model) Config() *model.Config { return m.net.Config() }
+
+// Tokenizer returns the tokenizer, nil if the model has none.
+func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
+
+// Sampling returns what the model's makers recommend; greedy if they say nothing.
+func (m *Model) Sampling() infer.Sampling { return m.sampling }
+
+// Encode turns a text into the ids that the model begins a text with. Added tokens such as
+// <｜User｜> are recognised in it: do not pass text of strangers.
+func (m *Model) Encode(text string) ([]int32, error) {
+	if m.tok == nil {
+		return nil, errors.New("haenyeo: the model has no tokenizer (tokenizer.json): give token ids")
+	}
+	ids := m.tok.Encode(nil, text, tokenizer.EncodeOptions{AddSpecial: true})
+	if bos, ok := m.tok.BOS(); ok && len(ids) > 1 && ids[0] == bos && ids[1] == bos {
+		ids = ids[1:] // the text brought its own
+	}
+	return ids, nil
+}
+
+// Logits returns the logits [T,V] after every one of tokens.
+func (m *Model) Logits(tokens []int32) ([]float32, error) {
+	if err := m.inside(tokens); err != nil {
+		return nil, err
+	}
+	return m.net.Logits(tokens)
+}
+
+// Request is a text to be continued.
+type Request struct {
+	Prompt    string
+	Tokens    []int32 // instead of Prompt
+	MaxTokens int     // new tokens; fewer where the model's window ends
+	infer.Sampling
+	Stop []string // texts that end generation
+}
+
+// Generate continues the text of a request. emit, if not nil, receives the new text piece by piece.
+// Cancelling ctx ends it with the context's error and what was made until then.
+func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) error) (infer.Result, error) {
+	tokens := r.Tokens
+	if len(tokens) == 0 {
+		var err error
+		if tokens, err = m.Encode(r.Prompt); err != nil {
+			return infer.Result{}, err
+		}
+	}
+	if err := m.inside(tokens); err != nil {
+		return infer.Result{}, err
+	}
+	limit := len(tokens) + r.MaxTokens
+	if window := m.Config().MaxPositionEmbeddings; window > 0 {
+		limit = min(limit, window)
+	}
+	q := infer.Request{Tokens: tokens, MaxTokens: max(0, limit-len(tokens)), Sampling: r.Sampling, Stop: r.Stop, End: m.end}
+	if m.tok != nil {
+		q.Text = m.tok.Stream(true)
+	}
+	return infer.Generate(ctx, infer.NewSession(m.net, limit), q, emit)
+}
+
+// inside checks the number of tokens against the window.
+func (m *Model) inside(tokens []int32) error {
+	window := m.Config().MaxPositionEmbeddings
+	switch {
+	case len(tokens) == 0:
+		return errors.New("haenyeo: empty prompt: give some text or at least one token id")
+	case window > 0 && len(tokens) > window:
+		return fmt.Errorf("haenyeo: %d tokens, but the model's window is %d: shorten the text", len(tokens), window)
+	}
+	return nil
+}
+
+// Save writes the model, its weights stored as dt, and its tokenizer to a directory in Hugging Face
+// layout.
+func (m *Model) Save(dir string, dt kernel.DType) error {
+	if err := m.net.Save(dir, dt); err != nil {
+		return err
+	}
+	if m.tok == nil {
+		return nil
+	}
+	return m.tok.Save(dir)
+}
