@@ -23,6 +23,7 @@ type Engine struct {
 	tier string
 	isa  isa    // instruction set of the elementwise kernels
 	vec  vector // elementwise kernels, see vector.go
+	ops  operations
 }
 
 // New makes an Engine. threads <= 0 means GOMAXPROCS. tier is one of Tiers(); "" takes the

@@ -8,4 +8,10 @@ type file struct {
 
 // files lists what is generated: matrix products and the packers of their operands, then the
 // elementwise kernels.
-var files = []file{}
+var files = []file{
+	{"vector_avx512_amd64.s", func(a *asm) { vectorFileAMD64(a, true) }},
+	{"vector_avx2_amd64.s", func(a *asm) { vectorFileAMD64(a, false) }},
+	{"vector_amd64.go", func(a *asm) { vectorFileGo(a, "AVX512", "AVX2") }},
+	{"vector_neon_arm64.s", vectorFileARM64},
+	{"vector_arm64.go", func(a *asm) { vectorFileGo(a, "NEON") }},
+}

@@ -1,0 +1,104 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"github.com/haenyeo/haenyeo/internal/cpu"
+)
+
+// forEachISA runs a test on every set of elementwise kernels that this machine has.
+func forEachISA(t *testing.T, f func(t *testing.T, vec *vector)) {
+	features := cpu.Detect()
+	for _, tier := range tierISA {
+		if tier.name != "portable" && tier.name != "avx2" && tier.name != "avx512" && tier.name != "neon" {
+			continue // shares its elementwise kernels with one of these
+		}
+		t.Run(tier.name, func(t *testing.T) {
+			if !tier.has(features) {
+				t.Skip("SKIPPED: this machine lacks the instructions")
+			}
+			vec := newVector(tier.isa)
+			f(t, &vec)
+		})
+	}
+}
+
+// TestVector holds every kernel of every set against the portable one, over lengths around the
+// vector widths and unroll factors and over alignments, with memory around every slice watched.
+// The kernels are called by reflection: slices get random values, scalars too.
+func TestVector(t *testing.T) {
+	forEachISA(t, func(t *testing.T, vec *vector) {
+		portable := reflect.ValueOf(&vectorPortable).Elem()
+		set := reflect.ValueOf(vec).Elem()
+		for i := range set.NumField() {
+			name := set.Type().Field(i).Name
+			t.Run(name, func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(1, uint64(i)))
+				for n := range 140 {
+					compareKernel(t, rng, name, n, set.Field(i), portable.Field(i))
+				}
+				for _, n := range []int{255, 256, 1000, chunk} {
+					compareKernel(t, rng, name, n, set.Field(i), portable.Field(i))
+				}
+			})
+		}
+	})
+}
+
+func compareKernel(t *testing.T, rng *rand.Rand, name string, n int, got, want reflect.Value) {
+	t.Helper()
+	ft := got.Type()
+	var gotArgs, wantArgs []reflect.Value
+	var guards []guarded[float32]
+	var slices [][2][]float32
+	for i := range ft.NumIn() {
+		if ft.In(i).Kind() == reflect.Float32 {
+			v := reflect.ValueOf(float32(0.1 + rng.Float64()))
+			gotArgs, wantArgs = append(gotArgs, v), append(wantArgs, v)
+			continue
+		}
+		size := n
+		if name == "ropePairs" && i == 0 {
+			size = 2 * n
+		}
+		g := newGuarded[float32](size, rng.IntN(16)*rng.IntN(2))
+		defer g.release()
+		guards = append(guards, g)
+		w := make([]float32, size)
+		for j := range w {
+			w[j] = float32(rng.NormFloat64())
+			if name == "adamw" || name == "adamwClear" {
+				w[j] = max(w[j], -w[j]) // second moments are not negative
+			}
+		}
+		copy(g.data, w)
+		slices = append(slices, [2][]float32{g.data, w})
+		gotArgs, wantArgs = append(gotArgs, reflect.ValueOf(g.data)), append(wantArgs, reflect.ValueOf(w))
+	}
+	r, s := callKernel(got, gotArgs), callKernel(want, wantArgs)
+	for i := range r {
+		a, b := r[i].Float(), s[i].Float()
+		if a != b && !(math.Abs(a-b) <= 1e-5*math.Sqrt(float64(n+1))+1e-6*math.Abs(b)) {
+			t.Fatalf("n=%d: result %g, want %g", n, a, b)
+		}
+	}
+	for i, p := range slices {
+		for j := range p[0] {
+			a, b := float64(p[0][j]), float64(p[1][j])
+			if !(math.Abs(a-b) <= 2e-6*(1+math.Abs(b))) {
+				t.Fatalf("n=%d: slice %d element %d is %g, want %g", n, i, j, a, b)
+			}
+		}
+		if err := guards[i].check(); err != nil {
+			t.Fatalf("n=%d: slice %d: %v", n, i, err)
+		}
+	}
+}
+
+// callKernel calls f through its unexported field.
+func callKernel(f reflect.Value, args []reflect.Value) []reflect.Value {
+	return reflect.NewAt(f.Type(), f.Addr().UnsafePointer()).Elem().Call(args)
+}
