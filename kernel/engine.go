@@ -24,6 +24,21 @@ type Engine struct {
 	isa  isa    // instruction set of the elementwise kernels
 	vec  vector // elementwise kernels, see vector.go
 	ops  operations
+
+	f32, bf16 *route // matrix products of each DType
+	workers   []worker
+	shared    []float32 // packed operands that several workers read
+	packing   packTask
+	lin       linearTask
+	grad      gradTask
+	prod      productTask
+}
+
+// worker is the scratch of one worker of the pool.
+type worker struct {
+	block block
+	a     []float32 // packed left side
+	_     [64]byte  // keeps workers on cache lines of their own
 }
 
 // New makes an Engine. threads <= 0 means GOMAXPROCS. tier is one of Tiers(); "" takes the
@@ -36,7 +51,19 @@ func New(threads int, tier string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Engine{pool: par.New(threads), tier: name, isa: set, vec: newVector(set)}, nil
+	e := &Engine{pool: par.New(threads), tier: name, isa: set, vec: newVector(set)}
+	e.f32, e.bf16 = routes(name)
+	e.workers = make([]worker, e.pool.Threads())
+	e.packing.e, e.lin.e, e.grad.e, e.prod.e = e, e, e, e
+	return e, nil
+}
+
+// route is how products of type dt are made.
+func (e *Engine) route(dt DType) *route {
+	if dt == BF16 {
+		return e.bf16
+	}
+	return e.f32
 }
 
 // Tier names the set of kernels in use.

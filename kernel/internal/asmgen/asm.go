@@ -41,11 +41,14 @@ func (a *asm) comment(format string, args ...any) { a.line("// "+format, args...
 
 // text opens a function without a frame. signature is its Go declaration, argBytes the size of
 // arguments and results.
-func (a *asm) text(signature string, argBytes int) {
+func (a *asm) text(signature string, argBytes int) { a.textFrame(signature, 0, argBytes) }
+
+// textFrame is text with frameBytes of local variables.
+func (a *asm) textFrame(signature string, frameBytes, argBytes int) {
 	name, _, _ := strings.Cut(strings.TrimPrefix(signature, "func "), "(")
 	a.line("")
 	a.comment("%s", signature)
-	a.line("TEXT ·%s(SB), NOSPLIT, $0-%d", name, argBytes)
+	a.line("TEXT ·%s(SB), NOSPLIT, $%d-%d", name, frameBytes, argBytes)
 }
 
 // op writes an instruction. An operand is a register (anything with a String method), an int for

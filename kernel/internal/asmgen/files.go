@@ -1,14 +1,16 @@
 package main
 
-// file is one generated assembly file.
+// file is one generated file: assembly, or the Go declarations that go with it.
 type file struct {
-	name string // the suffix _amd64.s or _arm64.s chooses the architecture
+	name string // the suffix _amd64 or _arm64 chooses the architecture
 	gen  func(*asm)
 }
 
 // files lists what is generated: matrix products and the packers of their operands, then the
 // elementwise kernels.
 var files = []file{
+	{"gemm_avx512_amd64.s", gemmAVX512},
+	{"pack_avx512_amd64.s", packAVX512},
 	{"vector_avx512_amd64.s", func(a *asm) { vectorFileAMD64(a, true) }},
 	{"vector_avx2_amd64.s", func(a *asm) { vectorFileAMD64(a, false) }},
 	{"vector_amd64.go", func(a *asm) { vectorFileGo(a, "AVX512", "AVX2") }},

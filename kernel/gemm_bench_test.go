@@ -1,0 +1,86 @@
+package kernel
+
+import (
+	"fmt"
+	"testing"
+)
+
+// Shapes of preset S: tokens 4096, projections of attention, the head, 32 experts of 512 rows.
+var benchShapes = []struct{ rows, n, k, groups int }{
+	{4096, 256, 256, 1},
+	{4096, 96, 256, 1},
+	{4096, 768, 256, 1},
+	{4096, 256, 768, 1},
+	{4096, 384, 128, 1},
+	{512, 8192, 256, 1},
+	{4096, 8192, 256, 1},
+	{512, 384, 256, 16},
+	{512, 256, 192, 16},
+	{1, 256, 256, 1},
+	{1, 8192, 256, 1},
+	{8, 768, 256, 1},
+	{1024, 1024, 1024, 1},
+}
+
+func BenchmarkLinear(b *testing.B) {
+	for _, tier := range Tiers()[1:] {
+		e, err := New(0, tier)
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer e.Close()
+		for _, dt := range []DType{F32, BF16} {
+			if dt == BF16 && !e.bf16.pair {
+				continue
+			}
+			for _, s := range benchShapes {
+				ops := []string{"y", "dx", "dw"}
+				if s.rows < 16 {
+					ops = ops[:1]
+				}
+				for _, op := range ops {
+					b.Run(fmt.Sprintf("%s/%s/%dx%dx%dx%d/%s", tier, dt, s.groups, s.rows, s.n, s.k, op), func(b *testing.B) {
+						benchLinear(b, e, dt, s.rows, s.n, s.k, s.groups, op)
+					})
+				}
+			}
+		}
+	}
+}
+
+func benchLinear(b *testing.B, e *Engine, dt DType, rows, n, k, groups int, op string) {
+	x, y := make([]float32, groups*rows*k), make([]float32, groups*rows*n)
+	for i := range x {
+		x[i] = float32(i%7) - 3
+	}
+	for i := range y {
+		y[i] = float32(i%5) - 2
+	}
+	var ws []*Weight
+	var src [][]float32
+	var gs []Group
+	for g := range groups {
+		ws, src = append(ws, e.NewWeight(n, k, dt)), append(src, make([]float32, n*k))
+		for i := range src[g] {
+			src[g][i] = float32(i%3) - 1
+		}
+		gs = append(gs, Group{W: ws[g], Lo: g * rows, Hi: (g + 1) * rows, Grad: make([]float32, n*k)})
+	}
+	e.Pack(ws, src)
+	run := func() {
+		switch op {
+		case "y":
+			e.Linear(y, n, x, k, nil, gs, false)
+		case "dx":
+			e.LinearInputGrad(x, k, y, n, gs, false)
+		case "dw":
+			e.LinearWeightGrad(y, n, x, k, nil, gs)
+		}
+	}
+	run()
+	for b.Loop() {
+		run()
+	}
+	flops := 2 * float64(groups*rows) * float64(n) * float64(k)
+	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+}
