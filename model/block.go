@@ -80,9 +80,10 @@ func (b *block) balance(p *pass, k *layerKeep) float64 {
 	return 0
 }
 
-// decode is forward with a cache, in place.
+// decode is forward with a cache.
 func (b *block) decode(p *pass, k *layerKeep, c *layerCache) {
 	d := b.norm1.n
+	p.copyRows(k.mid, d, k.x, d, p.n, d)
 	b.norm1.forward(p, p.s.xn, d, k.rstd1, k.x, d, p.n)
 	b.attention.decode(p, k, c, k.mid, p.s.xn)
 	b.feed(p, k)

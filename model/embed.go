@@ -11,12 +11,7 @@ func (b *builder) embedding(c *Config) (*embedding, *Param) {
 	b.align()
 	m := &embedding{v: c.VocabSize, d: c.HiddenSize}
 	p := b.param("model.embed_tokens.weight", Embedding, m.v, m.d)
-	b.bind = append(b.bind, func() {
-		m.table = p.Data[:m.v*m.d]
-		if p.Grad != nil {
-			m.dtable = p.Grad[:m.v*m.d]
-		}
-	})
+	b.bind = append(b.bind, func() { m.table, m.dtable = cut(p.Data, m.v*m.d), cut(p.Grad, m.v*m.d) })
 	return m, p
 }
 

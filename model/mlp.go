@@ -6,6 +6,7 @@ package model
 // mlp is a dense MLP, or the shared expert of an MoE layer, of width f.
 type mlp struct {
 	f      int
+	slot   int     // of the scratch: 0 dense layers, 1 shared experts, which may have another width
 	gateUp *linear // [2F,D]: gate_proj above up_proj
 	down   *linear // [D,F]
 }
@@ -29,9 +30,10 @@ type mlpScratch struct {
 }
 
 func (m *mlp) scratch(s *scratch, a *arena, n int, train bool) {
-	s.mlp.h = a.floats(n * m.f)
+	w := &s.mlp[m.slot]
+	w.h = a.floats(n * m.f)
 	if train {
-		s.mlp.dh, s.mlp.dgu = a.floats(n*m.f), a.floats(n*2*m.f)
+		w.dh, w.dgu = a.floats(n*m.f), a.floats(n*2*m.f)
 	}
 }
 
@@ -39,16 +41,17 @@ func (m *mlp) scratch(s *scratch, a *arena, n int, train bool) {
 //
 //	y [T,D] read and written   x [T,D] normalised input
 func (m *mlp) forward(p *pass, k *layerKeep, y, x []float32) {
+	h := p.s.mlp[m.slot].h
 	m.gateUp.forward(p, k.mlp.gu, 2*m.f, x, m.gateUp.k, p.n, false)
-	p.e.SwiGLU(p.s.mlp.h, m.f, k.mlp.gu, 2*m.f, p.n, m.f)
-	m.down.forward(p, y, m.down.n, p.s.mlp.h, m.f, p.n, true)
+	p.e.SwiGLU(h, m.f, k.mlp.gu, 2*m.f, p.n, m.f)
+	m.down.forward(p, y, m.down.n, h, m.f, p.n, true)
 }
 
 // backward writes dx, given dy.
 //
 //	dx [T,D] written   dy [T,D] read   x [T,D] as in forward
 func (m *mlp) backward(p *pass, k *layerKeep, dx, dy, x []float32) {
-	s := &p.s.mlp
+	s := &p.s.mlp[m.slot]
 	// The weight gradient of down needs h, which SwiGLUGrad computes again from dh: first dh alone.
 	m.down.inputGrad(p, s.dh, m.f, dy, m.down.n, p.n, false)
 	p.e.SwiGLUGrad(s.dgu, 2*m.f, s.h, m.f, s.dh, m.f, k.mlp.gu, 2*m.f, p.n, m.f)

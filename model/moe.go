@@ -28,6 +28,7 @@ func (b *builder) moe(c *Config, layer int) *moe {
 	m.router = b.router(c, layer)
 	if c.NSharedExperts > 0 {
 		m.shared = b.mlp(layerName(layer, "mlp.shared_experts"), c.HiddenSize, m.f*c.NSharedExperts)
+		m.shared.slot = 1
 	}
 	for x := range c.NRoutedExperts {
 		expert := b.mlp(layerName(layer, fmt.Sprintf("mlp.experts.%d", x)), c.HiddenSize, m.f)

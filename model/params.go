@@ -117,15 +117,15 @@ func (b *builder) norm(name string, n int, eps float64) *norm {
 	b.align()
 	p := b.param(name+".weight", Vector, n)
 	m := &norm{n: n, eps: float32(eps)}
-	b.bind = append(b.bind, func() { m.w, m.dw = p.Data, p.Grad })
+	b.bind = append(b.bind, func() { m.w, m.dw = cut(p.Data, n), cut(p.Grad, n) })
 	return m
 }
 
-// bias gives l a bias vector, split over several names in the order of l's rows.
+// bias gives l a bias vector.
 func (b *builder) bias(l *linear, name string) {
 	b.align()
 	p := b.param(name+".bias", Vector, l.n)
-	b.bind = append(b.bind, func() { l.bias, l.dbias = p.Data, p.Grad })
+	b.bind = append(b.bind, func() { l.bias, l.dbias = cut(p.Data, l.n), cut(p.Grad, l.n) })
 }
 
 // finish allocates the arenas and binds everything to them. Slices of a Param reach to the end of
@@ -151,12 +151,16 @@ func (b *builder) finish() {
 		f()
 	}
 	for _, p := range b.params {
-		n := p.Len()
-		p.Data = p.Data[:n:n]
-		if p.Grad != nil {
-			p.Grad = p.Grad[:n:n]
-		}
+		p.Data, p.Grad = cut(p.Data, p.Len()), cut(p.Grad, p.Len())
 	}
+}
+
+// cut is the first n elements of x, or nil without x.
+func cut(x []float32, n int) []float32 {
+	if x == nil {
+		return nil
+	}
+	return x[:n:n]
 }
 
 func layerName(i int, rest string) string { return fmt.Sprintf("model.layers.%d.%s", i, rest) }

@@ -38,7 +38,7 @@ type scratch struct {
 	xn, dxn []float32 // [T,D] a layer's normalised input and its gradient
 	mla     mlaScratch
 	gqa     gqaScratch
-	mlp     mlpScratch
+	mlp     [2]mlpScratch
 	moe     moeScratch
 	mtp     mtpScratch
 }

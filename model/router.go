@@ -28,7 +28,7 @@ func (b *builder) router(c *Config, layer int) *router {
 	p := b.param(layerName(layer, "mlp.gate.weight"), Matrix, r.e, c.HiddenSize)
 	r.gate = b.linear(p, r.e, c.HiddenSize, kernel.F32)
 	bias := b.param(layerName(layer, "mlp.gate.e_score_correction_bias"), Bias, r.e)
-	b.bind = append(b.bind, func() { r.bias = bias.Data[:r.e:r.e] })
+	b.bind = append(b.bind, func() { r.bias = cut(bias.Data, r.e) })
 	return r
 }
 
