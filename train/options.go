@@ -41,15 +41,20 @@ type Options struct {
 }
 
 // Defaults are what the flags of pretrain say when they are not given: the constants of V3 (V4 for
-// Muon), with a schedule for runs whose length is known and a learning rate for small models.
-func Defaults(kind optim.Kind, steps int) Options {
+// Muon), with a schedule for runs whose length is known and a learning rate for small models. The
+// multi-token prediction layer is trained if the model has one; open it with it then.
+func Defaults(kind optim.Kind, steps int, cfg *model.Config) Options {
 	o := optim.Defaults(kind)
-	return Options{
+	opt := Options{
 		Steps: steps, DType: kernel.BF16.String(), Optimizer: kind,
 		LR: 2e-3, Warmup: min(100, steps/10), Schedule: optim.WSD, Decay: 0.4,
 		Beta1: o.Beta1, Beta2: o.Beta2, Eps: o.Eps, Momentum: o.Momentum, WeightDecay: o.Decay, Clip: o.Clip,
-		BiasGamma: 0.001, BalanceAlpha: 1e-4, MTPLambda: 0.3,
+		BiasGamma: 0.001, BalanceAlpha: 1e-4,
 	}
+	if cfg.NumNextnPredictLayers > 0 {
+		opt.MTPLambda = 0.3
+	}
+	return opt
 }
 
 // Pace is what a run shows and keeps; it does not change what is computed. Zero means never.

@@ -22,7 +22,7 @@ import (
 // fakeJob is a run of 30 steps that keeps a checkpoint every 7.
 func fakeJob(t testing.TB, dir string) (Job, *fakeModel) {
 	m := newFake()
-	opt := Defaults(optim.AdamW, 30)
+	opt := Defaults(optim.AdamW, 30, m.config)
 	opt.LR, opt.BiasGamma, opt.BiasDecay, opt.EMA = 0.05, 0.01, 0.1, 0.5
 	b := model.Batch{}
 	src := &fakeSource{at: 1000}
@@ -42,7 +42,7 @@ func fakeJob(t testing.TB, dir string) (Job, *fakeModel) {
 }
 
 // result is what must not depend on how a run came about: weights, and the log without timings.
-func result(t *testing.T, job Job, m *fakeModel) string {
+func result(t *testing.T, job Job, m Model) string {
 	t.Helper()
 	var s strings.Builder
 	h := sha256.New()
