@@ -1,0 +1,229 @@
+package export
+
+import (
+	"bytes"
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haenyeo/haenyeo/format/gguf"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/quant"
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+// What went into a GGUF comes out of it: weights, configuration, tokenizer.
+func TestGGUFRoundTrip(t *testing.T) {
+	e, err := kernel.New(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for name, cfg := range shapes() {
+		t.Run(name, func(t *testing.T) {
+			dir := writeModel(t, cfg)
+			want, err := model.Open(dir, e, model.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, typ := range []quant.Type{quant.F32, quant.F16, quant.BF16, quant.Q8_0} {
+				out := filepath.Join(t.TempDir(), "m.gguf")
+				s, err := WriteGGUF(context.Background(), dir, out, typ, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Types[typ.String()] == 0 || s.Bytes == 0 {
+					t.Errorf("%v: summary %+v", typ, s)
+				}
+				f, err := gguf.Open(out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := f.CheckModel(); err != nil {
+					t.Error(err)
+				}
+				f.Close()
+				got, tok, err := OpenGGUF(out, e, model.Options{})
+				if cfg.RopeScaling.Type == "llama3" {
+					if err == nil || !strings.Contains(err.Error(), "llama3") {
+						t.Errorf("llama3 rope scaling cannot be read back, but the error is %v", err)
+					}
+					continue
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				compareWeights(t, want, got, typ)
+				compareConfig(t, want.Config(), got.Config())
+				compareTokenizer(t, dir, tok)
+			}
+		})
+	}
+}
+
+func compareWeights(t *testing.T, want, got *model.Model, typ quant.Type) {
+	t.Helper()
+	// Error of one rounding, relative to the largest number of a block.
+	limit := map[quant.Type]float64{quant.F32: 0, quant.F16: 1. / 2048, quant.BF16: 1. / 256, quant.Q8_0: 1. / 127}[typ]
+	for _, p := range want.Params() {
+		q := got.Param(p.Name)
+		if q == nil {
+			t.Fatalf("%v: %s is missing", typ, p.Name)
+		}
+		var top, worst float64
+		for i, x := range p.Data {
+			top = max(top, math.Abs(float64(x)))
+			worst = max(worst, math.Abs(float64(x-q.Data[i])))
+		}
+		if p.Kind == model.Vector || p.Kind == model.Bias {
+			top = 0 // exact in every type
+		}
+		if worst > limit*top {
+			t.Errorf("%v: %s differs by %g, at most %g", typ, p.Name, worst, limit*top)
+		}
+	}
+}
+
+func compareConfig(t *testing.T, want, got *model.Config) {
+	t.Helper()
+	w, g := *want, *got
+	for _, c := range []*model.Config{&w, &g} { // not in a GGUF
+		c.InitializerRange, c.TorchDType = 0, ""
+	}
+	if !reflect.DeepEqual(w, g) {
+		t.Errorf("configuration\n got %+v\nwant %+v", g, w)
+	}
+}
+
+func compareTokenizer(t *testing.T, dir string, got *tokenizer.Tokenizer) {
+	t.Helper()
+	want, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got == nil {
+		t.Fatal("no tokenizer came back")
+	}
+	if got.Config() != want.Config() {
+		t.Errorf("tokenizer configuration %+v, want %+v", got.Config(), want.Config())
+	}
+	for _, s := range append(texts, "<｜User｜>hi<｜Assistant｜>") {
+		opt := tokenizer.EncodeOptions{AddSpecial: true}
+		if g, w := got.Encode(nil, s, opt), want.Encode(nil, s, opt); !slices.Equal(g, w) {
+			t.Errorf("%q: ids %v, want %v", s, g, w)
+		}
+	}
+}
+
+func TestSameModelSameFile(t *testing.T) {
+	dir := writeModel(t, shapes()["v3"])
+	var files [2][]byte
+	for i := range files {
+		out := filepath.Join(t.TempDir(), "m.gguf")
+		if _, err := WriteGGUF(context.Background(), dir, out, quant.Q8_0, nil); err != nil {
+			t.Fatal(err)
+		}
+		var err error
+		if files[i], err = os.ReadFile(out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("two exports of one model differ")
+	}
+}
+
+func TestNothingHalfWritten(t *testing.T) {
+	good := shapes()["v3"]
+	mscale := shapes()["v3 yarn"]
+	mscale.RopeScaling.MScaleAllDim = 0.5
+	sparse := good
+	sparse.MoELayerFreq = 2
+	for name, c := range map[string]struct {
+		cfg    model.Config
+		typ    quant.Type
+		damage func(t *testing.T, dir string)
+		says   string
+	}{
+		"no tokenizer is fine": {good, quant.F32, func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "tokenizer.json")) }, ""},
+		"no weights":           {good, quant.F32, func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "model.safetensors")) }, "model.safetensors"},
+		"other configuration": {good, quant.F32, func(t *testing.T, dir string) {
+			edit(t, dir, `"hidden_size": 64`, `"hidden_size": 32`)
+		}, "shape"},
+		"mscale":          {mscale, quant.F32, nil, "mscale"},
+		"layer frequency": {sparse, quant.F32, nil, "moe_layer_freq"},
+		"tokenizer too large": {good, quant.F32, func(t *testing.T, dir string) {
+			edit(t, dir, `"vocab_size": 480`, `"vocab_size": 400`)
+		}, "tokens"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := writeModel(t, c.cfg)
+			if c.damage != nil {
+				c.damage(t, dir)
+			}
+			outDir := t.TempDir()
+			_, err := WriteGGUF(context.Background(), dir, filepath.Join(outDir, "m.gguf"), c.typ, nil)
+			if c.says == "" {
+				if err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %v, want one about %q", err, c.says)
+			}
+			if left, _ := os.ReadDir(outDir); len(left) != 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestNumbersThatDoNotFit(t *testing.T) {
+	nan := float32(math.NaN())
+	for _, c := range []struct {
+		x  float32
+		t  quant.Type
+		ok bool
+	}{{65504, quant.F16, true}, {70000, quant.F16, false}, {70000, quant.BF16, true}, {nan, quant.F32, false}, {float32(math.Inf(-1)), quant.Q8_0, false}} {
+		if err := finite([]float32{0, c.x}, c.t); (err == nil) != c.ok {
+			t.Errorf("%v as %v: %v", c.x, c.t, err)
+		}
+	}
+}
+
+func TestCancelledExportLeavesNothing(t *testing.T) {
+	dir := writeModel(t, shapes()["llama"])
+	out := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := WriteGGUF(ctx, dir, filepath.Join(out, "m.gguf"), quant.F32, nil); err == nil {
+		t.Error("a cancelled export succeeded")
+	}
+	if left, _ := os.ReadDir(out); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// edit replaces text in config.json.
+func edit(t *testing.T, dir, old, new string) {
+	t.Helper()
+	path := filepath.Join(dir, "config.json")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := strings.Replace(string(b), old, new, 1)
+	if s == string(b) {
+		t.Fatalf("%q does not hold %q", path, old)
+	}
+	if err := os.WriteFile(path, []byte(s), 0o666); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,142 @@
+package export
+
+// Tiny models of every shape that is exported, with weights that leave nothing at its default.
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+const testVocab = 480 // more than the tokenizer has, as in published models
+
+// shapes are the models of these tests.
+func shapes() map[string]model.Config {
+	v3 := model.Config{
+		ModelType: "deepseek_v3", VocabSize: testVocab, HiddenSize: 64, IntermediateSize: 96, NumHiddenLayers: 3, NumAttentionHeads: 4,
+		MaxPositionEmbeddings: 256, QLoraRank: 48, KVLoraRank: 32, QKNopeHeadDim: 24, QKRopeHeadDim: 16, VHeadDim: 20,
+		MoEIntermediateSize: 32, NRoutedExperts: 8, NSharedExperts: 1, NumExpertsPerTok: 3, FirstKDenseReplace: 1,
+		NGroup: 4, TopKGroup: 2, RoutedScalingFactor: 2.5, NormTopKProb: true, InitializerRange: 0.25, BOSTokenID: 0, EOSTokenID: []int{1},
+	}
+	plain := v3
+	plain.QLoraRank, plain.NGroup, plain.TopKGroup, plain.NSharedExperts, plain.RoutedScalingFactor = 0, 1, 1, 2, 1
+	plain.TieWordEmbeddings = true
+	yarn := v3
+	yarn.MaxPositionEmbeddings, yarn.RopeTheta = 640, 10000
+	yarn.RopeScaling = model.RopeScaling{Type: "yarn", Factor: 40, OriginalMaxPosition: 16, BetaFast: 32, BetaSlow: 1, MScale: 1, MScaleAllDim: 1}
+	llama := model.Config{
+		ModelType: "llama", VocabSize: testVocab, HiddenSize: 64, IntermediateSize: 96, NumHiddenLayers: 2, NumAttentionHeads: 4,
+		NumKeyValueHeads: 2, MaxPositionEmbeddings: 256, RMSNormEps: 1e-5, InitializerRange: 0.25, BOSTokenID: 0, EOSTokenID: []int{1},
+	}
+	llama3 := llama
+	llama3.RopeTheta, llama3.TieWordEmbeddings = 500000, true
+	llama3.RopeScaling = model.RopeScaling{Type: "llama3", Factor: 8, OriginalMaxPosition: 32, LowFreqFactor: 1, HighFreqFactor: 4}
+	qwen2 := llama
+	qwen2.ModelType = "qwen2"
+	qwen3 := llama
+	qwen3.ModelType, qwen3.HeadDim = "qwen3", 32
+	return map[string]model.Config{"v3": v3, "v3 plain": plain, "v3 yarn": yarn, "llama": llama, "llama3 rope": llama3, "qwen2": qwen2, "qwen3": qwen3}
+}
+
+// texts are what the tokenizer of these models learns from, and what it must encode alike elsewhere.
+var texts = []string{
+	"The diver holds her breath, counts to 120 and brings up 3 abalones, 14 conches and a smile.",
+	"해녀는 숨을 참고 바다로 들어가 전복과 소라를 캔다. 물 밖으로 나오면 숨비소리를 낸다.",
+	"Penyelam menahan napas, lalu muncul dengan 27 kerang; laut itu dingin & dalam.",
+	"Người thợ lặn nín thở, xuống biển và mang lên bào ngư.",
+	"นักดำน้ำกลั้นหายใจแล้วดำลงไปในทะเลเพื่อเก็บหอยเป๋าฮื้อ",
+	"تحبس الغوّاصة أنفاسها وتنزل إلى البحر لتجمع أذن البحر.",
+	"La buceadora contiene la respiración ¿y después? ¡Vuelve con 1.234 caracolas!",
+	"A mergulhadora prende a respiração e desce ao mar; não há tanque de oxigénio.",
+	"海女は息を止めて海に潜り、アワビを採る。潜水员屏住呼吸。",
+	"func main() {\n\tfmt.Println(\"숨비소리\", 3.14e-10)\n}\n\n  // two  spaces\t\r\n🦭🌊 e\u0301 ½ Ⅳ",
+}
+
+// writeModel makes the model and its tokenizer in a new directory.
+func writeModel(t *testing.T, cfg model.Config) string {
+	t.Helper()
+	e, err := kernel.New(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	m, err := model.New(&cfg, e, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(7)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for _, p := range m.Params() {
+		if p.Kind != model.Vector && p.Kind != model.Bias {
+			continue
+		}
+		for i := range p.Data {
+			p.Data[i] += 0.2 * float32(rng.NormFloat64())
+		}
+	}
+	dir := t.TempDir()
+	if err := m.Save(dir, kernel.F32); err != nil {
+		t.Fatal(err)
+	}
+	docs := func(yield func(string, error) bool) {
+		for range 3 { // pairs must occur twice to be merged
+			for _, s := range texts {
+				if !yield(s, nil) {
+					return
+				}
+			}
+		}
+	}
+	tok, err := tokenizer.Train(context.Background(), docs, tokenizer.TrainOptions{
+		VocabSize: testVocab - 10, ChatTemplate: "{% for m in messages %}<｜User｜>{{ m['content'] }}{% endfor %}<｜Assistant｜>",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := tok.Config()
+	config.AddBOS = true
+	if err := tok.SetConfig(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := tok.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+const endOfText = 1
+
+// greedy continues tokens by n ids, none of which ends the text.
+func greedy(t *testing.T, m *model.Model, tokens []int32, n int) []int32 {
+	t.Helper()
+	c := m.NewCache(len(tokens) + n)
+	out := []int32{}
+	for feed := tokens; len(out) < n; feed = out[len(out)-1:] {
+		logits, err := m.Decode(c, feed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		best := 0
+		for i, l := range logits {
+			if l > logits[best] && i != endOfText {
+				best = i
+			}
+		}
+		out = append(out, int32(best))
+	}
+	return out
+}
+
+// random draws a prompt.
+func random(seed uint64, n int) []int32 {
+	rng := rand.New(rand.NewPCG(seed, 5))
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(rng.IntN(testVocab))
+	}
+	return ids
+}
