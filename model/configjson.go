@@ -388,6 +388,9 @@ func (o object) MarshalJSON() ([]byte, error) {
 		if err != nil {
 			return nil, fmt.Errorf("key %q: %w", m.key, err)
 		}
+		if _, ok := m.value.(float64); ok && !bytes.ContainsAny(v, ".e") {
+			v = append(v, ".0"...) // transformers refuses 1 where its class says float
+		}
 		b = fmt.Appendf(b, "%q:", m.key)
 		b = append(b, v...)
 	}
