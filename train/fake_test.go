@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 )
@@ -66,8 +67,14 @@ func (m *fakeModel) UpdateBias(gamma float32) {
 	clear(m.loads)
 }
 
-func (m *fakeModel) Loss(b *model.Batch, _ []float32) (model.Loss, error) {
-	return m.loss(b, false), nil
+func (m *fakeModel) Loss(b *model.Batch, nll []float32) (model.Loss, error) {
+	l := m.loss(b, false)
+	for i := range nll {
+		if nll[i] = 0; b.Targets[i] >= 0 {
+			nll[i] = float32(l.CE)
+		}
+	}
+	return l, nil
 }
 
 func (m *fakeModel) LossGrad(b *model.Batch, _ model.LossOptions) (model.Loss, error) {
@@ -167,6 +174,30 @@ func (s *fakeSource) Seek(cursor []byte) error {
 }
 
 func (s *fakeSource) Fingerprint() string { return "fake" + s.name }
+
+// evaluation is two texts in two languages, of which every byte is a token.
+func evaluation(t testing.TB) *corpus.Evaluation {
+	docs := func(yield func(corpus.Document, error) bool) {
+		_ = yield(corpus.Document{Text: "abcabcabc", Lang: "ko"}, nil) && yield(corpus.Document{Text: "bbb", Lang: "id"}, nil)
+	}
+	tokens, err := corpus.Tokenize(t.Context(), docs, corpus.TokenOptions{
+		Vocab: fakeVocab, BOS: 0, EOS: 1,
+		Encode: func(dst []int32, text string) []int32 {
+			for _, c := range []byte(text) {
+				dst = append(dst, int32(c-'a'+2))
+			}
+			return dst
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev, err := corpus.NewEvaluation(tokens, 2, 8, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ev
+}
 
 func engine(t testing.TB, threads int) *kernel.Engine {
 	e, err := kernel.New(threads, "")

@@ -38,15 +38,11 @@ func realJob(t testing.TB, dir string, threads int, kind optim.Kind) (Job, *mode
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := model.Batch{}
-	if err := src.Next(&b); err != nil {
-		t.Fatal(err)
-	}
 	return Job{
 		Model: m, Engine: e, Source: src, Options: opt, Dir: dir, Resume: true,
 		Pace:       Pace{EvalEvery: 5, CheckpointEvery: 6},
 		Start:      func() error { m.Init(3); return nil },
-		Validation: &Validation{Sets: []ValidationSet{{Batches: []model.Batch{b}, Bytes: 100}}},
+		Validation: evaluation(t),
 		Logger:     slog.New(slog.DiscardHandler),
 	}, m
 }

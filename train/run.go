@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
@@ -57,7 +58,7 @@ type Job struct {
 	// Plan is the first event of a run that does not continue another; its Options are set by Run.
 	Plan Plan
 
-	Validation *Validation                                           // nil: none
+	Validation *corpus.Evaluation                                    // nil: none
 	Sample     func(ctx context.Context, step int) ([]Sample, error) // nil: none
 	Emit       func(Event)                                           // nil: nobody watches
 	// Finish makes what the run leaves behind, when Model has its last weights and before Done is

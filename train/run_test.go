@@ -15,7 +15,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
 )
 
@@ -24,16 +23,11 @@ func fakeJob(t testing.TB, dir string) (Job, *fakeModel) {
 	m := newFake()
 	opt := Defaults(optim.AdamW, 30, m.config)
 	opt.LR, opt.BiasGamma, opt.BiasDecay, opt.EMA = 0.05, 0.01, 0.1, 0.5
-	b := model.Batch{}
-	src := &fakeSource{at: 1000}
-	if err := src.Next(&b); err != nil {
-		t.Fatal(err)
-	}
 	return Job{
 		Model: m, Engine: engine(t, 1), Source: &fakeSource{}, Options: opt,
 		Pace:  Pace{EvalEvery: 10, SampleEvery: 15, CheckpointEvery: 7, Retries: 2},
 		Start: m.start, Dir: dir, Resume: true,
-		Validation: &Validation{Sets: []ValidationSet{{Lang: "ko", Batches: []model.Batch{b}, Bytes: 50}}},
+		Validation: evaluation(t),
 		Sample: func(_ context.Context, step int) ([]Sample, error) {
 			return []Sample{{Prompt: "a", Text: fmt.Sprint("text of step ", step)}}, nil
 		},

@@ -8,67 +8,49 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/model"
 )
 
-// Validation is a fixed set of batches, in groups whose text has one language.
-type Validation struct {
-	Sets []ValidationSet
-}
-
-// ValidationSet is the text of one language. Bytes is the length in UTF-8 of the text that the
-// targets of Batches stand for.
-type ValidationSet struct {
-	Lang    string // "" when unknown
-	Batches []model.Batch
-	Bytes   int64
-}
-
-// Measure is bits per byte over all sets and for each language, and the mean loss in nats a token.
-// The sums are float64 in the order of the sets.
-func (v *Validation) Measure(ctx context.Context, m Model) (bpb, loss float64, byLang map[string]float64, err error) {
-	var nats float64
-	var bytes, tokens int64
-	langNats, langBytes := map[string]float64{}, map[string]int64{}
-	for _, s := range v.Sets {
-		var sum float64
-		for i := range s.Batches {
-			if err := ctx.Err(); err != nil {
-				return 0, 0, nil, err
-			}
-			l, err := m.Loss(&s.Batches[i], nil)
-			if err != nil {
-				return 0, 0, nil, fmt.Errorf("train: validation: %w", err)
-			}
-			sum += l.CE * float64(l.Tokens)
-			tokens += int64(l.Tokens)
+// Measure scores m on ev: the total, and every language in order of appearance.
+func Measure(ctx context.Context, m Model, ev *corpus.Evaluation) (total corpus.LangScore, langs []corpus.LangScore, err error) {
+	score := ev.Score()
+	var b corpus.Batch
+	var nll []float32
+	for i := range ev.Len() {
+		if err := ctx.Err(); err != nil {
+			return total, nil, err
 		}
-		nats += sum
-		bytes += s.Bytes
-		langNats[s.Lang] += sum
-		langBytes[s.Lang] += s.Bytes
-	}
-	if bytes == 0 || tokens == 0 {
-		return 0, 0, nil, fmt.Errorf("train: validation: the set holds no text")
-	}
-	byLang = map[string]float64{}
-	for lang, n := range langBytes {
-		if lang != "" && n > 0 {
-			byLang[lang] = langNats[lang] / math.Ln2 / float64(n)
+		ev.Fill(i, &b)
+		if n := b.B * b.T; cap(nll) < n {
+			nll = make([]float32, n)
 		}
+		nll = nll[:b.B*b.T]
+		if _, err := m.Loss(&model.Batch{B: b.B, T: b.T, Tokens: b.Tokens, First: b.First, Targets: b.Targets}, nll); err != nil {
+			return total, nil, fmt.Errorf("train: validation: %w", err)
+		}
+		score.Add(i, nll)
 	}
-	return nats / math.Ln2 / float64(bytes), nats / float64(tokens), byLang, nil
+	total, langs = score.Result()
+	return total, langs, nil
 }
 
 func (r *run) evaluate(ctx context.Context) error {
-	bpb, loss, byLang, err := r.Validation.Measure(ctx, r.Model)
+	total, langs, err := Measure(ctx, r.Model, r.Validation)
 	if err != nil {
 		return err
 	}
-	if !finite(bpb) {
+	if !finite(total.BPB) {
 		r.Logger.Warn("train: the validation loss is not finite", "step", r.step)
 		return nil
 	}
-	r.val = bpb
-	return r.emit(Eval{Step: r.step, ValBPB: bpb, ValLoss: loss, ByLang: byLang, ExpertLoad: r.takeLoad()})
+	r.val = total.BPB
+	e := Eval{
+		Step: r.step, ValBPB: total.BPB, ByLang: map[string]float64{}, ExpertLoad: r.takeLoad(),
+		ValLoss: total.BPB * math.Ln2 * float64(total.Bytes) / float64(max(total.Tokens, 1)),
+	}
+	for _, l := range langs {
+		e.ByLang[l.Lang] = l.BPB
+	}
+	return r.emit(e)
 }
