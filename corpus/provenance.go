@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 )
 
 const (
@@ -107,9 +106,8 @@ func (r *Report) add(d *Document, f *FileReport) {
 			key = [3]string{others, others, "und"}
 		}
 		if s = r.sources[key]; s == nil {
-			// Cloned, because a field of a record may pin its whole line.
-			s = &Source{Name: strings.Clone(key[0]), Licence: strings.Clone(key[1]), Lang: strings.Clone(key[2])}
-			r.sources[[3]string{s.Name, s.Licence, s.Lang}] = s
+			s = &Source{Name: key[0], Licence: key[1], Lang: key[2]}
+			r.sources[key] = s
 		}
 	}
 	s.Documents++
