@@ -14,6 +14,7 @@ package tokenizer
 import (
 	"context"
 	"math"
+	"runtime"
 	"slices"
 )
 
@@ -25,21 +26,18 @@ type learned struct {
 
 type learnedMerge struct{ left, right, result uint32 }
 
-const (
-	gap  = math.MaxUint32     // between pieces
-	dead = math.MaxUint32 - 1 // the first place of a symbol that is now the right half of another
-)
-
-// learner merges.
-type learner struct {
+// learner merges. S holds a symbol in as few bytes as the vocabulary allows: the pieces are most of the memory.
+type learner[S uint16 | uint32] struct {
 	learned
-	known  map[string]uint32
-	length []int32  // bytes, by symbol
-	at     []uint32 // the pieces
-	counts []countRun
+	known     map[string]uint32
+	length    []int32 // bytes, by symbol
+	at        []S     // the pieces
+	gap, dead S       // between pieces; the first place of a symbol that is now the right half of another
+	counts    []countRun
 
-	floor int64
-	pairs pairTable
+	floor  int64
+	sketch []uint32 // see recount
+	pairs  pairTable
 	queue pairQueue
 	lists occurrences
 
@@ -55,10 +53,17 @@ type countRun struct {
 
 // learn merges until there are size symbols or no pair occurs least times.
 func learn(ctx context.Context, pieces *pieceTable, size int, least int64, progress func(done, total int64)) (*learned, error) {
-	l := &learner{known: make(map[string]uint32, size)}
-	place := [256]uint32{}
+	if size <= math.MaxUint16-2 {
+		return learnWith(ctx, &learner[uint16]{gap: math.MaxUint16, dead: math.MaxUint16 - 1}, pieces, size, least, progress)
+	}
+	return learnWith(ctx, &learner[uint32]{gap: math.MaxUint32, dead: math.MaxUint32 - 1}, pieces, size, least, progress)
+}
+
+func learnWith[S uint16 | uint32](ctx context.Context, l *learner[S], pieces *pieceTable, size int, least int64, progress func(done, total int64)) (*learned, error) {
+	l.known = make(map[string]uint32, size)
+	place := [256]S{}
 	for i, b := range bytesInOrder() {
-		place[b] = uint32(i)
+		place[b] = S(i)
 		l.addSymbol(string([]byte{b}))
 	}
 	if err := l.layOut(pieces, &place); err != nil {
@@ -87,7 +92,7 @@ func learn(ctx context.Context, pieces *pieceTable, size int, least int64, progr
 	return &l.learned, nil
 }
 
-func (l *learner) addSymbol(bytes string) uint32 {
+func (l *learner[S]) addSymbol(bytes string) uint32 {
 	id := uint32(len(l.symbols))
 	l.symbols = append(l.symbols, bytes)
 	l.known[bytes] = id
@@ -98,26 +103,23 @@ func (l *learner) addSymbol(bytes string) uint32 {
 }
 
 // layOut writes the pieces into l.at and empties the table.
-func (l *learner) layOut(pieces *pieceTable, place *[256]uint32) error {
+func (l *learner[S]) layOut(pieces *pieceTable, place *[256]S) error {
 	type ref struct {
 		count int64
 		shard uint8
 		entry uint32
 	}
-	refs, total := []ref(nil), 1
+	n, total := 0, 1
 	for i := range pieces.shards {
 		s := &pieces.shards[i]
 		s.slots = nil
+		n += len(s.entries)
 		total += len(s.text) + len(s.entries)
 	}
 	if total > math.MaxInt32 {
 		return errTooMuch
 	}
-	n := 0
-	for i := range pieces.shards {
-		n += len(pieces.shards[i].entries)
-	}
-	refs = make([]ref, 0, n)
+	refs := make([]ref, 0, n)
 	for i := range pieces.shards {
 		for e, c := range pieces.shards[i].entries {
 			refs = append(refs, ref{c.count, uint8(i), uint32(e)})
@@ -130,10 +132,10 @@ func (l *learner) layOut(pieces *pieceTable, place *[256]uint32) error {
 			}
 			return 1
 		}
-		return (int(a.shard)-int(b.shard))<<32 + int(a.entry) - int(b.entry)
+		return 0
 	})
-	l.at = make([]uint32, 0, total)
-	l.at = append(l.at, gap)
+	l.at = make([]S, 0, total)
+	l.at = append(l.at, l.gap)
 	for _, r := range refs {
 		if n := len(l.counts); n == 0 || l.counts[n-1].count != r.count {
 			l.counts = append(l.counts, countRun{int32(len(l.at)), r.count})
@@ -141,26 +143,27 @@ func (l *learner) layOut(pieces *pieceTable, place *[256]uint32) error {
 		for _, b := range pieces.shards[r.shard].of(int(r.entry)) {
 			l.at = append(l.at, place[b])
 		}
-		l.at = append(l.at, gap)
+		l.at = append(l.at, l.gap)
 	}
 	l.counts = append(l.counts, countRun{math.MaxInt32, 0})
 	*pieces = pieceTable{}
+	runtime.GC() // what counting held is more than what follows needs
 	return nil
 }
 
 // lower sets a floor that brings pairs in, and counts again.
-func (l *learner) lower(least int64) {
+func (l *learner[S]) lower(least int64) {
 	if l.floor == math.MaxInt64 {
-		l.floor = max(least, l.largest()/16)
+		l.floor = max(least, l.largest()/8)
 	} else {
-		l.floor = max(least, l.floor/16)
+		l.floor = max(least, l.floor/8)
 	}
 	l.recount()
 }
 
 // best takes the pair to merge next; false when none at or above the floor is left. The queue holds the count that a pair
 // had once; it can only have fallen.
-func (l *learner) best() (pair int32, ok bool) {
+func (l *learner[S]) best() (pair int32, ok bool) {
 	for len(l.queue) > 0 {
 		top := &l.queue[0]
 		count := l.pairs.infos[top.pair].count
@@ -180,7 +183,7 @@ func (l *learner) best() (pair int32, ok bool) {
 }
 
 // merge replaces a pair everywhere.
-func (l *learner) merge(p int32) {
+func (l *learner[S]) merge(p int32) {
 	pair := l.pairs.infos[p]
 	a, b := pair.left, pair.right
 	joined := l.symbols[a] + l.symbols[b]
@@ -193,7 +196,7 @@ func (l *learner) merge(p int32) {
 	at, run := l.at, 0
 	l.lists.each(pair.list, func(i int32) {
 		j := i + la
-		if at[i] != a || at[j] != b {
+		if uint32(at[i]) != a || uint32(at[j]) != b {
 			return
 		}
 		for l.counts[run+1].from <= i {
@@ -201,19 +204,19 @@ func (l *learner) merge(p int32) {
 		}
 		count, k := l.counts[run].count, j+lb
 		x, y := at[i-1], at[k]
-		at[j] = dead
-		at[i], at[k-1] = c, c
-		if x != gap {
-			if x == c && !again {
-				l.after.count[a] -= count
+		at[j] = l.dead
+		at[i], at[k-1] = S(c), S(c)
+		if x != l.gap {
+			if uint32(x) == c && !again {
+				l.after.count[a] -= count // counted a moment ago
 			} else {
-				l.pairs.subtract(x, a, count)
+				l.pairs.subtract(uint32(x), a, count)
 			}
-			l.before.add(x, i-l.length[x], count)
+			l.before.add(uint32(x), i-l.length[x], count)
 		}
-		if y != gap {
-			l.pairs.subtract(b, y, count)
-			l.after.add(y, i, count)
+		if y != l.gap {
+			l.pairs.subtract(b, uint32(y), count)
+			l.after.add(uint32(y), i, count)
 		}
 	})
 	l.pairs.infos[p].count = 0
@@ -229,7 +232,7 @@ func (l *learner) merge(p int32) {
 }
 
 // track enters the pairs of one side that reach the floor, with their positions.
-func (l *learner) track(s *side, pairWith func(uint32) (left, right uint32)) {
+func (l *learner[S]) track(s *side, pairWith func(uint32) (left, right uint32)) {
 	for _, x := range s.touched {
 		s.pair[x] = -1
 		if s.count[x] >= l.floor {
@@ -249,7 +252,7 @@ func (l *learner) track(s *side, pairWith func(uint32) (left, right uint32)) {
 }
 
 // largest gives the largest count of a pair while all symbols are bytes.
-func (l *learner) largest() (most int64) {
+func (l *learner[S]) largest() (most int64) {
 	pairs := make([]int64, 256*256)
 	l.eachPair(func(left, right uint32, _ int32, count int64) {
 		n := &pairs[left<<8|right]
@@ -261,16 +264,20 @@ func (l *learner) largest() (most int64) {
 
 // recount counts and lists the pairs at or above the floor afresh. A small sketch of all counts, never below the truth,
 // keeps most of the others from being entered even for a while.
-func (l *learner) recount() {
+func (l *learner[S]) recount() {
 	const sketchBits = 20
-	sketch := make([]uint32, 1<<sketchBits)
-	slot := func(left, right uint32) *uint32 { return &sketch[pairHash(left, right)>>(64-sketchBits)] }
+	if l.sketch == nil {
+		l.sketch = make([]uint32, 1<<sketchBits)
+	}
+	clear(l.sketch)
+	slot := func(left, right uint32) *uint32 { return &l.sketch[pairHash(left, right)>>(64-sketchBits)] }
 	l.eachPair(func(left, right uint32, _ int32, count int64) {
 		s := slot(left, right)
 		*s = uint32(min(int64(*s)+count, math.MaxUint32))
 	})
 	floor := uint32(min(l.floor, math.MaxUint32))
-	l.pairs, l.queue = pairTable{}, l.queue[:0]
+	l.pairs.clear()
+	l.queue = l.queue[:0]
 	l.lists.clear()
 	l.eachPair(func(left, right uint32, at int32, count int64) {
 		if *slot(left, right) < floor {
@@ -290,11 +297,11 @@ func (l *learner) recount() {
 		}
 	}
 	l.pairs.infos = kept
-	l.pairs.rehash(len(l.pairs.slots))
+	l.pairs.rehash()
 }
 
 // eachPair calls visit for every pair of neighbours.
-func (l *learner) eachPair(visit func(left, right uint32, at int32, count int64)) {
+func (l *learner[S]) eachPair(visit func(left, right uint32, at int32, count int64)) {
 	run := 0
 	for i := int32(1); int(i) < len(l.at); i++ { // i: first symbol of a piece, then past its gap
 		for l.counts[run+1].from <= i {
@@ -304,11 +311,11 @@ func (l *learner) eachPair(visit func(left, right uint32, at int32, count int64)
 			left := l.at[i]
 			next := i + l.length[left]
 			right := l.at[next]
-			if right == gap {
+			if right == l.gap {
 				i = next
 				break
 			}
-			visit(left, right, i, l.counts[run].count)
+			visit(uint32(left), uint32(right), i, l.counts[run].count)
 			i = next
 		}
 	}

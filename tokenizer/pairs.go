@@ -23,7 +23,8 @@ func pairHash(left, right uint32) uint64 {
 // add gives the place of a pair, which is made when it is not there.
 func (t *pairTable) add(left, right uint32) int32 {
 	if 2*(len(t.infos)+1) > len(t.slots) {
-		t.rehash(max(1024, 2*len(t.slots)))
+		t.slots = make([]int32, max(1024, 2*len(t.slots)))
+		t.rehash()
 	}
 	slot := t.slot(left, right)
 	if t.slots[slot] == 0 {
@@ -50,11 +51,17 @@ func (t *pairTable) slot(left, right uint32) uint64 {
 	}
 }
 
-func (t *pairTable) rehash(size int) {
-	t.slots = make([]int32, size)
+// rehash fills the slots anew.
+func (t *pairTable) rehash() {
+	clear(t.slots)
 	for p := range t.infos {
 		t.slots[t.slot(t.infos[p].left, t.infos[p].right)] = int32(p + 1)
 	}
+}
+
+func (t *pairTable) clear() {
+	t.infos = t.infos[:0]
+	clear(t.slots)
 }
 
 // pairQueue is a heap: the largest count first, then the smaller left symbol, then the smaller right.
