@@ -100,6 +100,10 @@ func (c *Config) withDefaults() *Config {
 	deff(&d.RopeTheta, 1e4)
 	deff(&d.InitializerRange, 0.02)
 	def(&d.NumKeyValueHeads, d.NumAttentionHeads)
+	if d.RopeScaling.Type == "yarn" {
+		deff(&d.RopeScaling.BetaFast, 32)
+		deff(&d.RopeScaling.BetaSlow, 1)
+	}
 	if d.ModelType == v3 {
 		def(&d.MoELayerFreq, 1)
 		def(&d.NGroup, 1)

@@ -148,24 +148,30 @@ func (c *Config) readRope(k *keys) {
 	c.RopeTheta = s.float("rope_theta", c.RopeTheta)
 	r := &c.RopeScaling
 	r.Type = s.text("rope_type", s.text("type", "default"))
-	switch r.Type {
-	case "default":
+	if r.Type == "default" {
 		r.Type = ""
-	default:
-		r.Factor = s.float("factor", math.NaN())
+	}
+	if r.Type != "" {
+		r.Factor = s.float("factor", 0)
+	}
+	if r.Type == "yarn" || r.Type == "llama3" {
 		r.OriginalMaxPosition = s.integer("original_max_position_embeddings", c.MaxPositionEmbeddings)
-		if math.IsNaN(r.Factor) && r.Type == "yarn" && r.OriginalMaxPosition > 0 {
+	}
+	switch r.Type {
+	case "llama3":
+		r.LowFreqFactor, r.HighFreqFactor = s.float("low_freq_factor", 0), s.float("high_freq_factor", 0)
+	case "yarn":
+		if r.Factor == 0 && r.OriginalMaxPosition > 0 {
 			r.Factor = float64(c.MaxPositionEmbeddings) / float64(r.OriginalMaxPosition)
 		}
-		r.BetaFast, r.BetaSlow = s.float("beta_fast", 32), s.float("beta_slow", 1)
+		r.BetaFast, r.BetaSlow = s.float("beta_fast", 0), s.float("beta_slow", 0)
 		r.MScale, r.MScaleAllDim = s.float("mscale", 0), s.float("mscale_all_dim", 0)
 		r.AttentionFactor = s.float("attention_factor", 0)
 		r.NoTruncate = !s.boolean("truncate", true)
-		r.LowFreqFactor, r.HighFreqFactor = s.float("low_freq_factor", 0), s.float("high_freq_factor", 0)
 		// A checkpoint of this line carries a key that loaders do not know; with it cos and sin
 		// stay unscaled (family notes on R1-0528-Qwen3).
 		if f := s.float("attn_factor", 0); f > 0 && r.AttentionFactor == 0 && r.Factor > 1 {
-			r.AttentionFactor = f * (0.1*math.Log(r.Factor) + 1)
+			r.AttentionFactor = f * yarnScale(r.Factor, 1)
 		}
 	}
 	s.only("partial_rotary_factor", s.float("partial_rotary_factor", 1), 1.0)

@@ -77,14 +77,7 @@ func (s RopeScaling) yarnRange(width int, theta float64) (low, high float64) {
 	turn := func(n float64) float64 {
 		return float64(width) * math.Log(float64(s.OriginalMaxPosition)/(n*2*math.Pi)) / (2 * math.Log(theta))
 	}
-	fast, slow := s.BetaFast, s.BetaSlow
-	if fast == 0 {
-		fast = 32
-	}
-	if slow == 0 {
-		slow = 1
-	}
-	low, high = turn(fast), turn(slow)
+	low, high = turn(s.BetaFast), turn(s.BetaSlow)
 	if !s.NoTruncate {
 		low, high = math.Floor(low), math.Ceil(high)
 	}
