@@ -217,6 +217,10 @@ func TestGoldenInference(t *testing.T) {
 					}
 				}
 			}
+			half := must[*Model](t)(Open(dir, newEngine(t, 0), Options{DType: kernel.BF16}))
+			if d := relative(must[[]float32](t)(half.Logits(ids[:T])), want[:T*V]); d > 0.1 {
+				t.Errorf("bf16 logits of row 0: relative difference %.3g", d)
+			}
 			greedy, _ := x.ints("greedy.ids")
 			checkGreedy(t, m, ids[:T], greedy, limit)
 			checkGreedy(t, tr, ids[:T], greedy, limit)
