@@ -11,11 +11,13 @@ import (
 	"os"
 	"slices"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/export"
 	"github.com/haenyeo/haenyeo/infer"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/haenyeo/haenyeo/train"
 )
 
 // Options say how to compute. The zero value uses every processor and float32.
@@ -63,13 +65,20 @@ func (m *Model) openDir(dir string, o Options) (err error) {
 	if m.net, err = model.Open(dir, m.engine, model.Options{DType: o.DType}); err != nil {
 		return err
 	}
-	if m.tok, err = tokenizer.Load(dir); errors.Is(err, fs.ErrNotExist) {
-		m.tok = nil
-	} else if err != nil {
+	if m.tok, err = loadTokenizer(dir); err != nil {
 		return err
 	}
 	m.sampling, m.end, err = readGenerationConfig(dir)
 	return err
+}
+
+// loadTokenizer reads the tokenizer in dir, nil if there is none.
+func loadTokenizer(dir string) (*tokenizer.Tokenizer, error) {
+	t, err := tokenizer.Load(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return t, err
 }
 
 // findEnd collects the ids that end a text.
@@ -174,4 +183,31 @@ func (m *Model) Save(dir string, dt kernel.DType) error {
 		return nil
 	}
 	return m.tok.Save(dir)
+}
+
+// BitsPerByte measures how many bits the model needs for a byte of the text at paths: the total, and
+// each language that the records name.
+func (m *Model) BitsPerByte(ctx context.Context, paths []string) (total corpus.LangScore, langs []corpus.LangScore, err error) {
+	if m.tok == nil {
+		return total, nil, errors.New("haenyeo: the model has no tokenizer (tokenizer.json): bits per byte need one")
+	}
+	text, err := corpus.Open(ctx, paths, corpus.Options{ValidationShare: -1})
+	if err != nil {
+		return total, nil, err
+	}
+	tokens, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Train), tokenOptions(m.tok))
+	if err != nil {
+		return total, nil, err
+	}
+	defer tokens.Close()
+	const batchTokens = 2048
+	row := batchTokens
+	if window := m.Config().MaxPositionEmbeddings; window > 0 {
+		row = min(row, window)
+	}
+	ev, err := corpus.NewEvaluation(tokens, max(1, batchTokens/row), row, 0)
+	if err != nil {
+		return total, nil, err
+	}
+	return train.Measure(ctx, m.net, ev)
 }

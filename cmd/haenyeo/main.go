@@ -20,7 +20,9 @@ import (
 type grammar struct {
 	globals
 
+	Pretrain  pretrainCmd  `cmd:"" group:"create" help:"Train a model, every hyper-parameter a flag."`
 	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
+	BPB       bpbCmd       `cmd:"" name:"bpb" group:"create" help:"Measure bits per byte of text."`
 
 	Generate generateCmd `cmd:"" group:"run" help:"Continue a text."`
 	Logits   logitsCmd   `cmd:"" group:"run" help:"Print the logits after every token."`

@@ -16,7 +16,7 @@ const module = "github.com/haenyeo/haenyeo"
 var layers = [][]string{
 	{"internal/par", "internal/cpu", "internal/mmap", "internal/atomicfile", "internal/golden", "internal/house"},
 	{"kernel", "quant"},
-	{"format/safetensors", "format/gguf", "tokenizer"},
+	{"format/safetensors", "format/gguf", "tokenizer", "internal/machine"},
 	{"model", "corpus", "eval/report"},
 	{"optim", "infer", "export"},
 	{"train"},

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/haenyeo/haenyeo"
+	"github.com/haenyeo/haenyeo/internal/machine"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/optim"
+	"github.com/haenyeo/haenyeo/train"
+)
+
+type pretrainCmd struct {
+	Model     string   `placeholder:"DIR" help:"Model to continue from."`
+	Config    string   `placeholder:"FILE" help:"config.json of a model to begin; its tokenizer is looked for beside it."`
+	Tokenizer string   `placeholder:"DIR" help:"Directory of the tokenizer, if not that of the model or configuration."`
+	Data      []string `sep:"none" placeholder:"PATH" help:"Text to train on: file, directory or glob; may be given several times."`
+	Batches   string   `placeholder:"FILE" help:"Recorded batches instead of text: tensor tokens [N,B,T+1] of a safetensors file."`
+	Out       string   `placeholder:"DIR" help:"Directory for checkpoints and the result. Default: nothing is kept."`
+	Resume    bool     `help:"Continue from the last checkpoint in --out."`
+	Steps     int      `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
+	Batch     int      `default:"16" placeholder:"N" help:"Rows of a batch of text."`
+	Seq       int      `default:"256" placeholder:"N" help:"Tokens of a row."`
+	Seed      uint64   `default:"1" placeholder:"N" help:"Seed of fresh weights and of the order of the text."`
+
+	Optimizer    string    `enum:"adamw,muon" default:"adamw" help:"adamw or muon."`
+	LR           *float64  `name:"lr" placeholder:"X" help:"Peak learning rate."`
+	DType        string    `name:"dtype" enum:"bf16,f32" default:"bf16" help:"Arithmetic of matrix products: bf16 or f32."`
+	Schedule     *string   `placeholder:"NAME" help:"wsd, cosine, multistep or constant."`
+	Warmup       *int      `placeholder:"N" help:"Steps of linear growth to the peak."`
+	Decay        *float64  `placeholder:"X" help:"Share of the steps in which wsd decays."`
+	Floor        *float64  `placeholder:"X" help:"Share of the rate left at the end of wsd and cosine."`
+	Betas        []float64 `placeholder:"B1,B2" help:"Decay of the moments."`
+	Eps          *float64  `placeholder:"X" help:"Added to the root of the second moment."`
+	Momentum     *float64  `placeholder:"X" help:"Muon's momentum."`
+	WeightDecay  *float64  `placeholder:"X" help:"Decoupled weight decay of matrices."`
+	Clip         *float64  `placeholder:"X" help:"Largest norm of the gradient; 0: any."`
+	EMA          *float64  `name:"ema" placeholder:"X" help:"Decay of an average of the weights that is left instead of the last; 0: none."`
+	BiasGamma    *float64  `placeholder:"X" help:"Speed of the routing biases."`
+	BiasDecay    *float64  `placeholder:"X" help:"Share of the steps, at the end, in which it falls to 0."`
+	BalanceAlpha *float64  `placeholder:"X" help:"Weight of the sequence-wise balance loss."`
+	MTPLambda    *float64  `name:"mtp-lambda" placeholder:"X" help:"Weight of the multi-token prediction loss."`
+
+	EvalEvery       int `placeholder:"N" help:"Steps between evaluations. Default: twenty in a run."`
+	CheckpointEvery int `placeholder:"N" help:"Steps between checkpoints. Default: ten in a run."`
+}
+
+func (pretrainCmd) Help() string {
+	return "The training stage alone, every hyper-parameter a flag. The same flags, data and kind of processor give the same weights.\n\n" +
+		"Example:\n\n\thaenyeo pretrain --config my-model/config.json --data books/ --steps 1000 --out my-run"
+}
+
+func (c *pretrainCmd) Run(a *app) error {
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	options, err := c.options(config)
+	if err != nil {
+		return err
+	}
+	e, err := a.compute()
+	if err != nil {
+		return err
+	}
+	w := &watch{a: a, peak: machine.Products(e, parseDType(c.DType), 30*time.Millisecond)}
+	r := haenyeo.PretrainRequest{
+		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.Seq, Steps: c.Steps, Seed: c.Seed,
+		Out: c.Out, Resume: c.Resume, Engine: e, Options: options, Emit: w.event, Logger: a.log,
+		Pace: func(steps int) train.Pace {
+			return train.Pace{EvalEvery: or(c.EvalEvery, share(steps, 20)), CheckpointEvery: or(c.CheckpointEvery, share(steps, 10)), Retries: 3}
+		},
+	}
+	if c.Model == "" {
+		r.Config = config
+		if r.Tokenizer == "" && c.Batches == "" {
+			r.Tokenizer = filepath.Dir(c.Config)
+		}
+	}
+	done, err := haenyeo.Pretrain(a.ctx, r)
+	if err == nil {
+		err = w.err
+	}
+	if err != nil || a.JSON {
+		return err
+	}
+	result := fmt.Sprintf("%d steps, loss %.4f", done.Step, done.Loss)
+	if done.ValBPB > 0 {
+		result += fmt.Sprintf(", %.3f bits per byte", done.ValBPB)
+	}
+	if done.Out != "" {
+		result += ", in " + done.Out
+	}
+	return a.print("%s", result)
+}
+
+// config is the shape to train.
+func (c *pretrainCmd) config() (*model.Config, error) {
+	switch {
+	case (c.Model != "") == (c.Config != ""):
+		return nil, misuse("give --model or --config, one of them")
+	case (len(c.Data) > 0) == (c.Batches != ""):
+		return nil, misuse("give --data or --batches, one of them")
+	case c.Resume && c.Out == "":
+		return nil, misuse("--resume needs the --out of the run")
+	case len(c.Betas) != 0 && len(c.Betas) != 2:
+		return nil, misuse("--betas takes two numbers, such as 0.9,0.95")
+	}
+	if c.Model != "" {
+		return model.ReadConfig(c.Model)
+	}
+	return readConfigFile(c.Config)
+}
+
+// options returns the hyper-parameters for a number of steps: the trainer's defaults, overridden by
+// flags.
+func (c *pretrainCmd) options(config *model.Config) (func(steps int) train.Options, error) {
+	options := func(steps int) train.Options {
+		o := train.Defaults(optim.Kind(c.Optimizer), steps, config)
+		o.DType = c.DType
+		if c.Schedule != nil {
+			o.Schedule = optim.Shape(*c.Schedule)
+		}
+		if len(c.Betas) == 2 {
+			o.Beta1, o.Beta2 = c.Betas[0], c.Betas[1]
+		}
+		set(&o.LR, c.LR)
+		set(&o.Warmup, c.Warmup)
+		set(&o.Decay, c.Decay)
+		set(&o.Floor, c.Floor)
+		set(&o.Eps, c.Eps)
+		set(&o.Momentum, c.Momentum)
+		set(&o.WeightDecay, c.WeightDecay)
+		set(&o.Clip, c.Clip)
+		set(&o.EMA, c.EMA)
+		set(&o.BiasGamma, c.BiasGamma)
+		set(&o.BiasDecay, c.BiasDecay)
+		set(&o.BalanceAlpha, c.BalanceAlpha)
+		set(&o.MTPLambda, c.MTPLambda)
+		return o
+	}
+	// Flags are checked before data is read; a run of unknown length may be a long one.
+	if err := options(or(c.Steps, 1<<20)).Validate(); err != nil {
+		return nil, usageError{err}
+	}
+	return options, nil
+}
+
+// share is a pace of n times in a run of steps.
+func share(steps, n int) int { return max(1, (steps+n-1)/n) }
+
+func or(flag, otherwise int) int {
+	if flag > 0 {
+		return flag
+	}
+	return otherwise
+}
+
+// readConfigFile reads a config.json by its own name.
+func readConfigFile(path string) (*model.Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	c, err := model.ParseConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w (in %q)", err, path)
+	}
+	return c, nil
+}

@@ -1,0 +1,27 @@
+package machine
+
+import (
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Memory returns the bytes of memory that this machine has and that are available now, 0 when
+// unknown.
+func Memory() (total, available int64) {
+	b, _ := os.ReadFile("/proc/meminfo")
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		kb, _ := strconv.ParseInt(f[1], 10, 64)
+		switch f[0] {
+		case "MemTotal:":
+			total = kb << 10
+		case "MemAvailable:":
+			available = kb << 10
+		}
+	}
+	return total, available
+}

@@ -1,0 +1,233 @@
+package haenyeo
+
+// Pretrain is the training stage alone: a model or a configuration, text or recorded batches, and
+// every hyper-parameter in the caller's hands.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/haenyeo/haenyeo/corpus"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/haenyeo/haenyeo/train"
+)
+
+// PretrainRequest says what to train on what.
+type PretrainRequest struct {
+	Model     string        // directory whose weights to continue from; or
+	Config    *model.Config // a shape whose weights are drawn from Seed
+	Tokenizer string        // directory; "": that of Model
+	Data      []string      // paths of text; or
+	Batches   string        // a safetensors file with tokens [N,B,T+1]
+	Batch     int           // rows of a batch of text
+	Seq       int           // tokens of a row
+	Steps     int           // 0: every token once
+	Seed      uint64        // of fresh weights and of the order of the text
+	Out       string        // output directory; "": nothing is kept
+	Resume    bool          // continue from the last checkpoint in Out, if there is one
+
+	Engine  *kernel.Engine
+	Options func(steps int) train.Options // called when the number of steps is known; Seed is set by Pretrain
+	Pace    func(steps int) train.Pace
+	Emit    func(train.Event) // nil: nobody watches
+	Logger  *slog.Logger      // nil: slog.Default
+}
+
+// Pretrain trains until the last step. When ctx is cancelled it writes a checkpoint and returns a
+// *train.Interrupted.
+func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
+	if err := r.check(); err != nil {
+		return train.Done{}, err
+	}
+	cfg := r.Config
+	var err error
+	if r.Model != "" {
+		if cfg, err = model.ReadConfig(r.Model); err != nil {
+			return train.Done{}, err
+		}
+	}
+	d, err := r.open(ctx, cfg)
+	if err != nil {
+		return train.Done{}, err
+	}
+	defer d.close()
+	opt := r.Options(d.steps)
+	opt.Seed = r.Seed
+	dt, err := train.ParseDType(opt.DType)
+	if err != nil {
+		return train.Done{}, err
+	}
+	o := model.Options{DType: dt, Train: true, MTP: opt.MTPLambda > 0}
+	m, err := model.New(cfg, r.Engine, o)
+	if err != nil {
+		return train.Done{}, err
+	}
+	if err := r.prepareOut(); err != nil {
+		return train.Done{}, err
+	}
+	total, active := cfg.Sizes()
+	job := train.Job{
+		Model: m, Engine: r.Engine, Source: d.source, Options: opt, Pace: r.Pace(d.steps), Dir: r.Out, Resume: r.Resume,
+		Plan: train.Plan{
+			Params: total, Active: active, Steps: d.steps, Batch: d.batch, Seq: d.seq,
+			Tokens: int64(d.steps) * int64(d.batch) * int64(d.seq),
+		},
+		Validation: d.validation, Emit: r.Emit, Logger: r.Logger,
+		Start: func() error {
+			if r.Model != "" {
+				return copyWeights(m, r.Model, r.Engine, o)
+			}
+			m.Init(r.Seed)
+			return nil
+		},
+		Finish: func(train.Done) error {
+			if r.Out == "" {
+				return nil
+			}
+			if d.tok != nil {
+				if err := d.tok.Save(r.Out); err != nil {
+					return err
+				}
+			}
+			return m.Save(r.Out, kernel.F32)
+		},
+	}
+	return train.Run(ctx, job)
+}
+
+// copyWeights fills m from the model in dir.
+func copyWeights(m *model.Model, dir string, e *kernel.Engine, o model.Options) error {
+	from, err := model.Open(dir, e, model.Options{MTP: o.MTP})
+	if err != nil {
+		return err
+	}
+	for _, p := range m.Params() {
+		copy(p.Data, from.Param(p.Name).Data)
+	}
+	m.Sync()
+	return nil
+}
+
+func (r *PretrainRequest) check() error {
+	one := func(a, b bool) bool { return a != b }
+	switch {
+	case !one(r.Model != "", r.Config != nil):
+		return errors.New("haenyeo: pretrain: give a model to continue from or a configuration to begin with, one of them")
+	case !one(len(r.Data) > 0, r.Batches != ""):
+		return errors.New("haenyeo: pretrain: give text or recorded batches, one of them")
+	case r.Batches == "" && (r.Batch < 1 || r.Seq < 1):
+		return fmt.Errorf("haenyeo: pretrain: batches of %d rows of %d tokens: both must be positive", r.Batch, r.Seq)
+	case r.Steps < 0:
+		return fmt.Errorf("haenyeo: pretrain: %d steps: must be positive", r.Steps)
+	}
+	return nil
+}
+
+// prepareOut makes the output directory, and refuses one that holds something else.
+func (r *PretrainRequest) prepareOut() error {
+	if r.Out == "" {
+		return nil
+	}
+	entries, err := os.ReadDir(r.Out)
+	if err == nil && len(entries) > 0 && !r.Resume {
+		return fmt.Errorf("haenyeo: pretrain: %q is not empty: choose another output directory, or resume the run in it", r.Out)
+	}
+	if err := os.MkdirAll(r.Out, 0o777); err != nil {
+		return fmt.Errorf("haenyeo: pretrain: output directory: %w", err)
+	}
+	return nil
+}
+
+// data is what a run trains on.
+type data struct {
+	tok               *tokenizer.Tokenizer // nil for recorded batches without one
+	source            train.Source
+	validation        *corpus.Evaluation
+	batch, seq, steps int
+	close             func()
+}
+
+// open prepares the data of the request for a model of shape cfg.
+func (r *PretrainRequest) open(ctx context.Context, cfg *model.Config) (*data, error) {
+	dir := r.Tokenizer
+	if dir == "" {
+		dir = r.Model
+	}
+	d := &data{close: func() {}}
+	if dir != "" {
+		var err error
+		if d.tok, err = loadTokenizer(dir); err != nil {
+			return nil, err
+		}
+	}
+	if r.Batches != "" {
+		rec, err := corpus.OpenRecorded(r.Batches, cfg.VocabSize)
+		if err != nil {
+			return nil, err
+		}
+		if d.batch, d.seq, d.steps = rec.B, rec.T, r.Steps; d.steps == 0 {
+			d.steps = rec.N
+		}
+		d.source = train.FromStream(rec, rec.B, rec.T)
+		return d, nil
+	}
+	if d.tok == nil {
+		return nil, errors.New("haenyeo: pretrain: text needs a tokenizer: name its directory")
+	}
+	if d.tok.VocabSize() > cfg.VocabSize {
+		return nil, fmt.Errorf("haenyeo: pretrain: the tokenizer in %q has %d tokens, but the model only %d: they do not belong together", dir, d.tok.VocabSize(), cfg.VocabSize)
+	}
+	return d, d.text(ctx, r)
+}
+
+// text reads and tokenises the text, and cuts it into batches.
+func (d *data) text(ctx context.Context, r *PretrainRequest) error {
+	text, err := corpus.Open(ctx, r.Data, corpus.Options{})
+	if err != nil {
+		return err
+	}
+	opt := tokenOptions(d.tok)
+	learn, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Train), opt)
+	if err != nil {
+		return err
+	}
+	sampler, err := corpus.NewSampler(learn, corpus.SamplerOptions{B: r.Batch, T: r.Seq, Seed: r.Seed})
+	if err != nil {
+		return err
+	}
+	held, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Validation), opt)
+	if err != nil {
+		return err
+	}
+	const perLanguage = 1 << 14 // tokens; more tells little and costs time at every evaluation
+	if d.validation, err = corpus.NewEvaluation(held, r.Batch, r.Seq, perLanguage); err != nil {
+		return err
+	}
+	if d.batch, d.seq, d.steps = r.Batch, r.Seq, r.Steps; d.steps == 0 {
+		d.steps = max(1, int(sampler.Stats().Rows)/r.Batch)
+	}
+	d.source = train.FromStream(sampler, r.Batch, r.Seq)
+	d.close = func() { learn.Close(); held.Close() }
+	return nil
+}
+
+// tokenOptions says how documents become tokens.
+func tokenOptions(t *tokenizer.Tokenizer) corpus.TokenOptions {
+	mark := func(id int32, ok bool) int32 {
+		if !ok {
+			return -1
+		}
+		return id
+	}
+	return corpus.TokenOptions{
+		Encode: func(dst []int32, text string) []int32 {
+			return t.Encode(dst, text, tokenizer.EncodeOptions{NoAddedTokens: true})
+		},
+		Vocab: t.VocabSize(), BOS: mark(t.BOS()), EOS: mark(t.EOS()),
+	}
+}
