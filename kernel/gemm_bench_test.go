@@ -2,7 +2,9 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 )
 
 // Shapes of preset S: tokens 4096, projections of attention, the head, 32 experts of 512 rows.
@@ -78,9 +80,15 @@ func benchLinear(b *testing.B, e *Engine, dt DType, rows, n, k, groups int, op s
 		}
 	}
 	run()
+	var times []float64
 	for b.Loop() {
+		began := time.Now()
 		run()
+		times = append(times, time.Since(began).Seconds())
 	}
-	flops := 2 * float64(groups*rows) * float64(n) * float64(k)
-	b.ReportMetric(flops*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+	slices.Sort(times)
+	flops := 2 * float64(groups*rows) * float64(n) * float64(k) / 1e9
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(flops/times[0], "best-GFLOP/s")
+	b.ReportMetric(flops/times[len(times)/2], "median-GFLOP/s")
 }

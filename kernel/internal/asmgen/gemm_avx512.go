@@ -73,6 +73,11 @@ func (a *asm) tilesAVX512(label string, rows, panels int, fma func(b any, w, acc
 	}
 	a.at(label)
 	a.op("MOVQ", ax, "atile-16(SP)")
+	a.op("CMPL", "tile_beta(SI)", 0)
+	a.op("JEQ", label+"fetched")
+	a.stride("tile_ldc(SI)", rows) // C is read at the end of the tile and may lie far away
+	each(func(_ zmm, c mem, _ kreg) { a.op("PREFETCHT0", c) })
+	a.at(label + "fetched")
 	a.stride("tile_aRow(SI)", rows)
 	a.words("tile_aStep(SI)", r15)
 	a.words("tile_bStep(SI)", bx)
