@@ -55,7 +55,7 @@ type Job struct {
 	Dir string
 	// Resume continues from the newest good checkpoint in Dir.
 	Resume bool
-	// Plan is the first event of a run that does not continue another; its Options are set by Run.
+	// Plan is the first event; its Steps and Options are set by Run. The log has it once.
 	Plan Plan
 
 	Validation *corpus.Evaluation                                    // nil: none
@@ -216,12 +216,13 @@ func (r *run) begin() error {
 			return err
 		}
 	}
+	r.Plan.Options, r.Plan.Steps = r.opt, r.opt.Steps
 	if !resumed {
-		r.Plan.Options = r.opt
-		r.Plan.Steps = r.opt.Steps
 		if err := r.emit(r.Plan); err != nil {
 			return err
 		}
+	} else if r.Emit != nil {
+		r.Emit(r.Plan) // the log has it
 	}
 	r.started, r.firstNow = time.Now(), r.step
 	return nil

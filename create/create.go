@@ -1,0 +1,107 @@
+package create
+
+// This file holds Run, from the request to the finished directory.
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/haenyeo/haenyeo/corpus"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/train"
+)
+
+// Run makes a model in r.Out and returns the last event. Nothing is written before the plan stands
+// and the text is ready. When ctx is cancelled the state is kept and the error is a
+// *train.Interrupted.
+func Run(ctx context.Context, r Request) (train.Done, error) {
+	began := time.Now()
+	if err := r.check(); err != nil {
+		return train.Done{}, err
+	}
+	rec, err := lookAt(r.Out, r.Resume)
+	if err != nil {
+		return train.Done{}, err
+	}
+	if rec != nil {
+		if err := rec.agrees(&r); err != nil {
+			return train.Done{}, err
+		}
+		if len(r.Data) == 0 {
+			r.Data = rec.Request.Data
+		}
+	}
+	c, err := r.openCorpus(ctx)
+	if err != nil {
+		return train.Done{}, err
+	}
+	if rec != nil && rec.Corpus != corpusName(c) {
+		return train.Done{}, fmt.Errorf("create: the text is not that with which the run in %q was begun: bring back the old files, or choose another --out", r.Out)
+	}
+	if rec == nil {
+		p, err := decide(ctx, &r, c, began)
+		if err != nil {
+			return train.Done{}, err
+		}
+		rec = &record{Version: recordVersion, Request: r, Plan: *p, Corpus: corpusName(c)}
+	}
+	p := &rec.Plan
+	if r.Emit != nil {
+		r.Emit(p.event())
+	}
+	m, err := prepare(ctx, &r, c, p)
+	if err != nil {
+		return train.Done{}, err
+	}
+	return trainModel(ctx, &r, rec, m)
+}
+
+// trainModel trains what was planned on what was prepared.
+func trainModel(ctx context.Context, r *Request, rec *record, m *material) (train.Done, error) {
+	p := &rec.Plan
+	cfg := p.config
+	cfg.VocabSize = m.tok.VocabSize()
+	bos, eos := -1, []int(nil)
+	if id, ok := m.tok.BOS(); ok {
+		bos = int(id)
+	}
+	if id, ok := m.tok.EOS(); ok {
+		eos = []int{int(id)}
+	}
+	cfg.BOSTokenID, cfg.EOSTokenID = bos, eos
+	net, err := openModel(&cfg, r.Engine, p.Options)
+	if err != nil {
+		return train.Done{}, err
+	}
+	if !r.Resume {
+		if rec.Config, err = cfg.JSON(); err != nil {
+			return train.Done{}, err
+		}
+		if err := rec.write(r.Out); err != nil {
+			return train.Done{}, err
+		}
+	}
+	if err := m.tok.Save(r.Out); err != nil {
+		return train.Done{}, err
+	}
+	s := &sampler{m: net, tok: m.tok, prompts: m.prompts, seed: p.Options.Seed, every: p.Pace.SampleEvery, last: p.Options.Steps}
+	return train.Run(ctx, train.Job{
+		Model: net, Engine: r.Engine, Source: m.source, Options: p.Options, Pace: p.Pace,
+		Start: func() error { net.Init(p.Options.Seed); return nil },
+		Dir:   r.Out, Resume: r.Resume, Plan: p.event(),
+		Validation: m.validation, Sample: s.sample,
+		Emit: func(e train.Event) {
+			if _, again := e.(train.Plan); !again && r.Emit != nil {
+				r.Emit(e)
+			}
+		},
+		Finish: func(d train.Done) error { return finish(r.Out, net, m, rec, d) },
+		Logger: r.Logger,
+	})
+}
+
+var (
+	_ train.Model   = (*model.Model)(nil)
+	_ corpus.Stream = (*corpus.Sampler)(nil)
+)

@@ -1,0 +1,108 @@
+package create
+
+// This file measures how fast this machine trains: real steps of the real model on random tokens,
+// for about a second. Nothing else tells: the same processor is three times slower when busy or hot.
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"time"
+
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/train"
+)
+
+const (
+	measureTime = 800 * time.Millisecond // after the first step
+	measureStep = 600 * time.Millisecond // a step should not take longer: it gets fewer rows
+)
+
+// speed is what was measured.
+type speed struct {
+	tokS  float64 // tokens trained on in a second
+	bytes int64   // of memory that weights, gradients, moments and activations took
+}
+
+// measure trains cfg on rows of seq random tokens, at most batch of them a step.
+func measure(ctx context.Context, e *kernel.Engine, cfg *model.Config, batch, seq int, opt train.Options) (speed, error) {
+	before := heap()
+	m, err := openModel(cfg, e, opt)
+	if err != nil {
+		return speed{}, err
+	}
+	src := &noise{rows: 1, seq: seq, vocab: cfg.VocabSize}
+	opt.Steps, opt.Warmup = 1000, 0
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var s speed
+	var began time.Time
+	step, sized := 0, 0
+	_, err = train.Run(ctx, train.Job{
+		Model: m, Engine: e, Source: src, Options: opt,
+		Start: func() error { m.Init(1); return nil },
+		Emit: func(ev train.Event) {
+			st, ok := ev.(train.Step)
+			if !ok {
+				return
+			}
+			step++
+			took := float64(src.rows*seq) / st.TokS
+			switch {
+			case step == 1: // pages in memory and caches
+			case step == 2:
+				src.rows = max(1, min(batch, int(measureStep.Seconds()/took)))
+				began = time.Now()
+			default:
+				sized++
+				s.tokS = max(s.tokS, st.TokS)
+				if sized >= 2 && time.Since(began) >= measureTime {
+					stop()
+				}
+			}
+		},
+	})
+	if stopped := new(train.Interrupted); err == nil || !errors.As(err, &stopped) {
+		return speed{}, fmt.Errorf("create: measuring this machine: %w", errors.Join(err, ctx.Err()))
+	}
+	s.bytes = max(0, heap()-before)
+	runtime.KeepAlive(m)
+	return s, nil
+}
+
+// heap is the memory in use after a collection.
+func heap() int64 {
+	runtime.GC()
+	var ms runtime.MemStats
+	runtime.ReadMemStats(&ms)
+	return int64(ms.HeapAlloc)
+}
+
+// openModel makes the model that opt trains.
+func openModel(cfg *model.Config, e *kernel.Engine, opt train.Options) (*model.Model, error) {
+	d, err := train.ParseDType(opt.DType)
+	if err != nil {
+		return nil, err
+	}
+	return model.New(cfg, e, model.Options{DType: d, Train: true, MTP: opt.MTPLambda > 0})
+}
+
+// noise is a Source of random tokens.
+type noise struct{ rows, seq, vocab, at int }
+
+func (n *noise) Next(b *model.Batch) error {
+	rng := rand.New(rand.NewPCG(0, uint64(n.at)))
+	n.at++
+	b.B, b.T, b.Tokens = n.rows, n.seq, b.Tokens[:0]
+	for range n.rows * (n.seq + 1) {
+		b.Tokens = append(b.Tokens, int32(rng.IntN(n.vocab)))
+	}
+	return nil
+}
+
+func (n *noise) Cursor() ([]byte, error) { return []byte("0"), nil }
+func (n *noise) Seek([]byte) error       { return nil }
+func (n *noise) Fingerprint() string     { return "noise" }
