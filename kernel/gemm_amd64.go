@@ -7,6 +7,18 @@ func gemmF32AVX512(t *tile)
 func gemmBF16AVX512(t *tile)
 
 //go:noescape
+func gemmF32AVX2(t *tile)
+
+//go:noescape
+func packRowsF32AVX2(p *pack)
+
+//go:noescape
+func packColsF32AVX2(p *pack)
+
+//go:noescape
+func packTransF32AVX2(p *pack)
+
+//go:noescape
 func packRowsF32AVX512(p *pack)
 
 //go:noescape
@@ -34,7 +46,13 @@ func routes(tier string) (f32, bf16 *route) {
 		name: "avx512bf16", pair: true, nr: 32, mr: 14, mc: 112, kc: 256, thin: 3, wide: 4,
 		tile: gemmBF16AVX512, rows: packRowsBF16AVX512, cols: packColsBF16AVX512, trans: packTransBF16AVX512,
 	}
+	avx2 := &route{
+		name: "avx2", nr: 16, mr: 6, mc: 96, kc: 256, thin: 1, wide: 4,
+		tile: gemmF32AVX2, rows: packRowsF32AVX2, cols: packColsF32AVX2, trans: packTransF32AVX2,
+	}
 	switch tier {
+	case "avx2":
+		return avx2, avx2
 	case "avx512":
 		return avx512, avx512
 	case "avx512bf16":

@@ -52,7 +52,7 @@ func (r *route) packRows(p *pack) {
 //go:noinline
 func (r *route) packCols(p *pack) {
 	p.checkPanels(r.nr, p.cols, p.steps)
-	if p.steps > 0 {
+	if p.cols > 0 && p.steps > 0 {
 		r.cols(p)
 	}
 }

@@ -11,6 +11,8 @@ type file struct {
 var files = []file{
 	{"gemm_avx512_amd64.s", gemmAVX512},
 	{"pack_avx512_amd64.s", packAVX512},
+	{"gemm_avx2_amd64.s", gemmAVX2},
+	{"pack_avx2_amd64.s", packAVX2},
 	{"vector_avx512_amd64.s", func(a *asm) { vectorFileAMD64(a, true) }},
 	{"vector_avx2_amd64.s", func(a *asm) { vectorFileAMD64(a, false) }},
 	{"vector_amd64.go", func(a *asm) { vectorFileGo(a, "AVX512", "AVX2") }},

@@ -105,7 +105,7 @@ func (a *asm) tilesAVX512(label string, rows, panels int, fma func(b any, w, acc
 		for i := range rows {
 			a.op("VBROADCASTSS", rowAddress(ax, i), zmm(29+i))
 		}
-		for p, b := range []mem{{base: di}, {base: di, index: r12, scale: 1}, {base: di, index: r12, scale: 2}, {base: di, index: r13, scale: 1}} {
+		for p, b := range panelAddresses(di, r12, r13) {
 			for half := range 2 {
 				if rows == 1 {
 					fma(b.plus(64*half), zmm(29), acc(0, p, half))

@@ -223,16 +223,14 @@ func (a *asm) packTransAVX512(name string, bf16 bool) {
 	a.op("MOVQ", 0, "half-8(SP)")
 
 	a.at("rows") // 16 rows: AX is the first, R9 counts those left (negative past the end)
-	a.op("XORL", cx, cx)
-	a.clampedMask(r9, cx, 16)
+	a.clampedMask(r9, 16)
 	a.op("KMOVW", dx, kreg(3))
 	a.op("MOVQ", "pack_cols(SI)", r11)
 	a.op("MOVQ", di, r13)
 	a.op("XORL", r14, r14)
 
 	a.at("block")
-	a.op("XORL", cx, cx)
-	a.clampedMask(r11, cx, block)
+	a.clampedMask(r11, block)
 	a.op("KMOVW", dx, kreg(1))
 	a.op("SHRL", 16, dx)
 	a.op("KMOVW", dx, kreg(2))
@@ -282,15 +280,11 @@ func (a *asm) packTransAVX512(name string, bf16 bool) {
 	a.op("RET")
 }
 
-// clampedMask sets DX to a mask of min(max(n, 0), limit) ones; tmp holds zero before.
-func (a *asm) clampedMask(n, tmp gpr, limit int) {
-	a.op("MOVL", limit, dx)
-	a.op("TESTQ", n, n)
-	a.op("CMOVQGT", n, tmp)
-	a.op("CMPQ", tmp, dx)
-	a.op("CMOVQGT", dx, tmp)
+// clampedMask sets DX to a mask of min(max(n, 0), limit) ones, by way of CX.
+func (a *asm) clampedMask(n gpr, limit int) {
+	a.clamp(n, cx, dx, limit)
 	a.op("MOVL", -1, dx)
-	a.op("BZHIL", tmp, dx, dx)
+	a.op("BZHIL", cx, dx, dx)
 }
 
 // transpose16 transposes the 16x16 words in Z0 to Z15, using Z16 to Z31; in the result, columns
