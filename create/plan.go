@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/haenyeo/haenyeo/corpus"
+	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
 	"github.com/haenyeo/haenyeo/train"
@@ -66,22 +67,17 @@ func decide(ctx context.Context, r *Request, c *corpus.Corpus, began time.Time) 
 
 	// One measurement of the smallest tells roughly about the others; the chosen one is measured.
 	best := candidates[0]
+	if need, free, ok := fits(&best.config); !ok {
+		return nil, fmt.Errorf("create: size %s needs about %d MB of memory and %d MB are free: choose a smaller size", best.Preset, need>>20, free>>20)
+	}
 	s, err := best.measure(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if len(candidates) > 1 {
-		rate := s.tokS * best.active()
-		least := math.Inf(1)
-		for _, c := range candidates {
-			if loss := predict(c.active(), rate/c.active()*max(1, left()), unique); loss < least {
-				best, least = c, loss
-			}
-		}
-		if best != candidates[0] {
-			if s, err = best.measure(ctx, r); err != nil {
-				return nil, err
-			}
+	if c := choose(candidates, s.tokS*best.active()*left(), unique); c != best {
+		best = c
+		if s, err = best.measure(ctx, r); err != nil {
+			return nil, err
 		}
 	}
 	best.TokS = s.tokS
@@ -94,6 +90,26 @@ func decide(ctx context.Context, r *Request, c *corpus.Corpus, began time.Time) 
 	best.RSSMB = (s.bytes+int64(2*float64(best.TextBytes)/bytesPerToken))>>20 + baseMB
 	best.Seconds += time.Since(began).Seconds() + float64(min(text, learnBytes))/prepareBytesS + finishSeconds
 	return best, nil
+}
+
+// choose is the candidate that is predicted to end lowest when parameters times tokens is work.
+func choose(candidates []*plan, work, unique float64) *plan {
+	best, least := candidates[0], math.Inf(1)
+	for _, c := range candidates {
+		if loss := predict(c.active(), max(1, work/c.active()), unique); loss < least {
+			best, least = c, loss
+		}
+	}
+	return best
+}
+
+// fits says whether a model of cfg can be trained in the memory that is free: weights, gradients,
+// two moments and packed weights of 4 bytes each, and as much again for everything else.
+func fits(cfg *model.Config) (need, free int64, ok bool) {
+	total, _ := cfg.Sizes()
+	_, free = machine.Memory()
+	need = total*5*4*5/4 + baseMB<<20
+	return need, free, free <= 0 || need <= free
 }
 
 // candidates are the sizes to choose from, smallest first.
@@ -120,6 +136,9 @@ func (r *Request) candidates(text int64) []*plan {
 			vocab = vocabFor(p.vocab, text)
 		}
 		c := p.forVocab(vocab)
+		if _, _, ok := fits(&c); !ok && len(ps) > 0 {
+			break // the larger ones need more
+		}
 		ps = append(ps, &plan{
 			Preset: p.name, Vocab: vocab, Fixed: r.Vocab > 0, Batch: p.batch, Seq: p.seq,
 			Options: options(&c, p.lr), config: c,

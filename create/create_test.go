@@ -1,0 +1,304 @@
+package create
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/haenyeo/haenyeo/train"
+)
+
+func engine(t testing.TB) *kernel.Engine {
+	e, err := kernel.New(2, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// text writes n small documents in two languages and returns their path.
+func text(t *testing.T, n int) string {
+	t.Helper()
+	var b strings.Builder
+	words := strings.Fields("a sea woman dives for abalone and comes up with a long whistle before the wind turns home")
+	for i := range n {
+		var line []string
+		for j := range 25 {
+			line = append(line, words[(i*7+j*j+i*j)%len(words)])
+		}
+		lang := []string{"en", "id"}[i%2]
+		fmt.Fprintf(&b, "{\"text\":\"The %s %d. %s\",\"lang\":%q}\n", words[i%len(words)], i, strings.Join(line, " "), lang)
+	}
+	path := filepath.Join(t.TempDir(), "text.jsonl")
+	if err := os.WriteFile(path, []byte(b.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// tiny is a model that trains in no time.
+func tiny() *model.Config {
+	c := presets[0].forVocab(320)
+	c.HiddenSize, c.NumHiddenLayers, c.NumAttentionHeads, c.IntermediateSize = 32, 2, 2, 48
+	c.QLoraRank, c.KVLoraRank, c.QKNopeHeadDim, c.QKRopeHeadDim, c.VHeadDim = 16, 16, 16, 16, 16
+	c.NRoutedExperts, c.MoEIntermediateSize, c.MaxPositionEmbeddings = 4, 16, 32
+	return &c
+}
+
+func request(t *testing.T) Request {
+	return Request{
+		Data: []string{text(t, 400)}, Out: filepath.Join(t.TempDir(), "out"), Config: tiny(), Steps: 24,
+		Engine: engine(t), Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
+func TestPresetsAreSound(t *testing.T) {
+	want := map[string][2]float64{"nano": {2.4e6, 1.2e6}, "S": {18.6e6, 6.1e6}, "M": {69e6, 19.4e6}}
+	for i := range presets {
+		p := &presets[i]
+		c := p.forVocab(p.vocab)
+		if err := c.Validate(); err != nil {
+			t.Error(err)
+		}
+		total, active := c.Sizes()
+		if math.Abs(float64(total)/want[p.name][0]-1) > 0.06 || math.Abs(float64(active)/want[p.name][1]-1) > 0.06 {
+			t.Errorf("%s: %d parameters, %d active", p.name, total, active)
+		}
+		if c.MoEIntermediateSize%32 != 0 || c.MoEIntermediateSize < 96 {
+			t.Errorf("%s: expert width %d", p.name, c.MoEIntermediateSize)
+		}
+		for _, n := range []int{c.HiddenSize, c.IntermediateSize, c.QLoraRank, c.KVLoraRank, c.QKNopeHeadDim, c.QKRopeHeadDim, c.VHeadDim, c.VocabSize} {
+			if n%16 != 0 {
+				t.Errorf("%s: a size of %d", p.name, n)
+			}
+		}
+	}
+}
+
+// TestChoice holds the table of the design notes: a machine of 0.75 TFLOP/s and plenty of text.
+func TestChoice(t *testing.T) {
+	var r Request
+	for _, c := range []struct {
+		budget time.Duration
+		text   int64
+		want   string
+	}{
+		{time.Minute, 1 << 30, "nano"}, {5 * time.Minute, 1 << 30, "nano"}, {time.Hour, 1 << 30, "S"},
+		{10 * time.Hour, 2 << 30, "M"},
+	} {
+		work := c.budget.Seconds() * 0.75e12 / 6
+		if got := choose(r.candidates(c.text), work, float64(c.text)/bytesPerToken); got.Preset != c.want {
+			t.Errorf("%v: %s, want %s", c.budget, got.Preset, c.want)
+		}
+	}
+	if worth(10, 20) != 10 || worth(80, 20) > 80 || worth(80, 20) < 70 || worth(1e9, 20) > 20*17 {
+		t.Error("worth of repetitions")
+	}
+}
+
+func TestScheduleFollowsTheBudget(t *testing.T) {
+	r := Request{Budget: 100 * time.Second}
+	p := r.candidates(1 << 30)[0]
+	p.TokS = 40960
+	if err := p.schedule(&r, 90, 1e8, 3); err != nil {
+		t.Fatal(err)
+	}
+	if p.Options.Steps < 800 || p.Options.Steps > 900 || p.Seconds > 90 || p.Pace.CheckpointEvery < 300 || p.Capped {
+		t.Errorf("%+v", p)
+	}
+	// More time than the text is good for.
+	if err := p.schedule(&r, 90, 1e5, 3); err != nil || !p.Capped || p.Options.Steps != 488 {
+		t.Errorf("%v, %d steps", err, p.Options.Steps)
+	}
+	for _, c := range []struct {
+		seconds, unique float64
+		want            string
+	}{{-1, 1e8, "too small"}, {0.01, 1e8, "too small"}, {90, 1e4, "too little text"}} {
+		if err := p.schedule(&r, c.seconds, c.unique, 3); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("want %q, got %v", c.want, err)
+		}
+	}
+	r = Request{Steps: 7}
+	if err := p.schedule(&r, -5, 1e4, 3); err != nil || p.Options.Steps != 7 {
+		t.Errorf("steps that were asked for: %v", err)
+	}
+}
+
+func TestVocabularyIsBoundedByText(t *testing.T) {
+	for _, c := range []struct {
+		most int
+		text int64
+		want int
+	}{{4096, 1 << 30, 4096}, {8192, 1 << 20, 5184}, {4096, 1000, 512}} {
+		if got := vocabFor(c.most, c.text); got != c.want {
+			t.Errorf("%d of %d bytes: %d, want %d", c.most, c.text, got, c.want)
+		}
+	}
+}
+
+func TestBeginningOfTexts(t *testing.T) {
+	for text, want := range map[string]string{
+		"# 제목\n\n바다에서 해녀가 긴 숨을 내쉬고 다시 물속으로 들어갔다": "바다에서 해녀가 긴 숨을 내쉬고 다시",
+		"- a\n- list\n": "", "short": "", "": "",
+		"The quick brown fox jumps over it": "The quick brown fox",
+		"ขยายเวลาทุนเรียนดีมนุษยศาสตร์และสังคม": "ขยายเวลาทุนเรียนดีมนุษยศ",
+	} {
+		if got := beginning(text); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestRunMakesAModel(t *testing.T) {
+	r := request(t)
+	var names []string
+	var first, last train.Step
+	r.Emit = func(e train.Event) {
+		names = append(names, e.Name())
+		if s, ok := e.(train.Step); ok {
+			if first.Step == 0 {
+				first = s
+			}
+			last = s
+		}
+	}
+	done, err := Run(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names[0] != "plan" || names[len(names)-1] != "done" || strings.Count(strings.Join(names, " "), "plan") != 1 {
+		t.Errorf("events %v", names)
+	}
+	if !(last.Loss < first.Loss) || done.ValBPB <= 0 || last.Step != 24 {
+		t.Errorf("%+v to %+v, %+v", first, last, done)
+	}
+	for _, f := range []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
+		"generation_config.json", "README.md", "report.html", "log.jsonl", "run.json"} {
+		if info, err := os.Stat(filepath.Join(r.Out, f)); err != nil || info.Size() == 0 {
+			t.Errorf("%s: %v", f, err)
+		}
+	}
+	m, err := model.Open(r.Out, r.Engine, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Load(r.Out)
+	if err != nil || tok.VocabSize() != m.Config().VocabSize {
+		t.Fatal(err)
+	}
+	if bos, ok := tok.BOS(); !ok || int(bos) != m.Config().BOSTokenID {
+		t.Errorf("begin token %d, configuration says %d", bos, m.Config().BOSTokenID)
+	}
+	for _, resume := range []bool{false, true} {
+		r.Resume, r.Config, r.Steps = resume, nil, 0
+		if _, err := Run(context.Background(), r); err == nil || !strings.Contains(err.Error(), "finished model") {
+			t.Errorf("again into a finished directory: %v", err)
+		}
+	}
+}
+
+func TestInterruptedRunIsResumed(t *testing.T) {
+	whole := request(t)
+	if _, err := Run(context.Background(), whole); err != nil {
+		t.Fatal(err)
+	}
+	r := request(t)
+	r.Data = whole.Data
+	for _, stop := range []int{5, 11} {
+		ctx, cancel := context.WithCancel(context.Background())
+		r.Emit = func(e train.Event) {
+			if s, ok := e.(train.Step); ok && s.Step == stop {
+				cancel()
+			}
+		}
+		if _, err := Run(ctx, r); !errors.As(err, new(*train.Interrupted)) {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(r.Out, "model.safetensors")); err == nil {
+			t.Error("an unfinished directory looks like a model")
+		}
+		again := request(t)
+		again.Out = r.Out
+		if _, err := Run(context.Background(), again); err == nil || !strings.Contains(err.Error(), "--resume continues") {
+			t.Errorf("into an unfinished directory: %v", err)
+		}
+		r = Request{Out: r.Out, Resume: true, Engine: r.Engine, Logger: r.Logger} // no other flags
+	}
+	wrong := r
+	wrong.Seed = 9
+	if _, err := Run(context.Background(), wrong); err == nil || !strings.Contains(err.Error(), "seed") {
+		t.Errorf("another seed: %v", err)
+	}
+	wrong = r
+	wrong.Data = []string{text(t, 300)}
+	if _, err := Run(context.Background(), wrong); err == nil || !strings.Contains(err.Error(), "is not that") {
+		t.Errorf("other text: %v", err)
+	}
+	r.Emit = nil
+	if _, err := Run(context.Background(), r); err != nil {
+		t.Fatal(err)
+	}
+	a, err := os.ReadFile(filepath.Join(whole.Out, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(filepath.Join(r.Out, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(a) != string(b) {
+		t.Error("the resumed run's model differs from the uninterrupted one's")
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	e := engine(t)
+	data, few := text(t, 400), text(t, 20)
+	something := t.TempDir()
+	if err := os.WriteFile(filepath.Join(something, "thesis.tex"), []byte("x"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		change func(*Request)
+		want   string
+	}{
+		"something else there": {func(r *Request) { r.Out = something }, "something else"},
+		"nothing to resume":    {func(r *Request) { r.Resume = true }, "no run to resume"},
+		"no such data":         {func(r *Request) { r.Data = []string{"/no/such/file"} }, "no such file"},
+		"size":                 {func(r *Request) { r.Config, r.Size = nil, "XL" }, "use nano, S, M or auto"},
+		"size and config":      {func(r *Request) { r.Size = "S" }, "give one of them"},
+		"steps and budget":     {func(r *Request) { r.Budget = time.Minute }, "give one of them"},
+		"small budget":         {func(r *Request) { r.Steps, r.Budget = 0, time.Millisecond }, "too small"},
+		"little text":          {func(r *Request) { r.Steps, r.Budget, r.Data = 0, time.Minute, []string{few} }, "too little text"},
+		"large vocabulary":     {func(r *Request) { r.Config, r.Size, r.Vocab = nil, "nano", 30000 }, "larger than the text supports"},
+		"small vocabulary":     {func(r *Request) { r.Config, r.Size, r.Vocab = nil, "nano", 100 }, "too small"},
+		"no directory":         {func(r *Request) { r.Out = "" }, "--out"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := Request{Data: []string{data}, Out: filepath.Join(t.TempDir(), "out"), Config: tiny(), Steps: 3, Engine: e,
+				Logger: slog.New(slog.DiscardHandler)}
+			c.change(&r)
+			_, err := Run(context.Background(), r)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("want %q, got %v", c.want, err)
+			}
+			if _, err := os.Stat(r.Out); err == nil && r.Out != something {
+				t.Error("something was written")
+			}
+		})
+	}
+	if left, _ := os.ReadDir(something); len(left) != 1 {
+		t.Error("the directory of something else was touched")
+	}
+}
