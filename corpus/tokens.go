@@ -198,11 +198,11 @@ func (j *job) encode(opt *TokenOptions, start int32) {
 
 // tokenWriter collects what the workers made.
 type tokenWriter struct {
-	t      *Tokens
-	opt    *TokenOptions
-	file   *tokenFile // nil: in memory
-	index  map[[2]string]uint16
-	buf    []byte
+	t     *Tokens
+	opt   *TokenOptions
+	file  *tokenFile // nil: in memory
+	index map[[2]string]uint16
+	buf   []byte
 }
 
 func newTokenWriter(opt *TokenOptions, start int32) (*tokenWriter, error) {
