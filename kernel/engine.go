@@ -25,13 +25,14 @@ type Engine struct {
 	vec  vector // elementwise kernels, see vector.go
 	ops  operations
 
-	f32, bf16 *route // matrix products of each DType
-	workers   []worker
-	shared    []float32 // packed operands that several workers read
-	packing   packTask
-	lin       linearTask
-	grad      gradTask
-	prod      productTask
+	f32, bf16  *route // matrix products of each DType
+	candidates []Candidate
+	workers    []worker
+	shared     []float32 // packed operands that several workers read
+	packing    packTask
+	lin        linearTask
+	grad       gradTask
+	prod       productTask
 }
 
 // worker is the scratch of one worker of the pool.
@@ -47,12 +48,12 @@ func New(threads int, tier string) (*Engine, error) {
 	if tier == "" {
 		tier = os.Getenv("HAENYEO_CPU")
 	}
-	name, set, err := parseTier(tier)
+	t, err := parseTier(tier)
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{pool: par.New(threads), tier: name, isa: set, vec: newVector(set)}
-	e.f32, e.bf16 = routes(name)
+	e := &Engine{pool: par.New(threads), tier: t.name, isa: t.isa, vec: newVector(t.isa)}
+	e.chooseRoutes(t, tier != "")
 	e.workers = make([]worker, e.pool.Threads())
 	e.packing.e, e.lin.e, e.grad.e, e.prod.e = e, e, e, e
 	return e, nil

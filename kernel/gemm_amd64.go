@@ -36,27 +36,20 @@ func packTransF32AVX512(p *pack)
 //go:noescape
 func packTransBF16AVX512(p *pack)
 
-// routes returns the routes of the tier: float32 and, where the tier has it, bfloat16.
-func routes(tier string) (f32, bf16 *route) {
-	avx512 := &route{
-		name: "avx512", nr: 32, mr: 14, mc: 112, kc: 256, thin: 3, wide: 4,
-		tile: gemmF32AVX512, rows: packRowsF32AVX512, cols: packColsF32AVX512, trans: packTransF32AVX512,
+// archRoutes lists the ways to multiply in assembly, narrow ones first.
+func archRoutes() []*route {
+	return []*route{
+		{
+			name: "avx2", nr: 16, mr: 6, mc: 96, kc: 256, thin: 1, wide: 4,
+			tile: gemmF32AVX2, rows: packRowsF32AVX2, cols: packColsF32AVX2, trans: packTransF32AVX2,
+		},
+		{
+			name: "avx512", nr: 32, mr: 14, mc: 112, kc: 256, thin: 3, wide: 4,
+			tile: gemmF32AVX512, rows: packRowsF32AVX512, cols: packColsF32AVX512, trans: packTransF32AVX512,
+		},
+		{
+			name: "avx512bf16", pair: true, nr: 32, mr: 14, mc: 112, kc: 256, thin: 3, wide: 4,
+			tile: gemmBF16AVX512, rows: packRowsBF16AVX512, cols: packColsBF16AVX512, trans: packTransBF16AVX512,
+		},
 	}
-	avx512bf16 := &route{
-		name: "avx512bf16", pair: true, nr: 32, mr: 14, mc: 112, kc: 256, thin: 3, wide: 4,
-		tile: gemmBF16AVX512, rows: packRowsBF16AVX512, cols: packColsBF16AVX512, trans: packTransBF16AVX512,
-	}
-	avx2 := &route{
-		name: "avx2", nr: 16, mr: 6, mc: 96, kc: 256, thin: 1, wide: 4,
-		tile: gemmF32AVX2, rows: packRowsF32AVX2, cols: packColsF32AVX2, trans: packTransF32AVX2,
-	}
-	switch tier {
-	case "avx2":
-		return avx2, avx2
-	case "avx512":
-		return avx512, avx512
-	case "avx512bf16":
-		return avx512, avx512bf16
-	}
-	return portableRoute(F32), portableRoute(BF16)
 }

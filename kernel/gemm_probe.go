@@ -1,0 +1,186 @@
+package kernel
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The probe decides how products are made, because what a processor can do is not what pays: the
+// same bfloat16 instruction doubles the speed of one and halves that of another. Each candidate
+// multiplies small integers, whose product must be exact, and then runs against the clock.
+
+// Candidate is one way to multiply that was considered for a DType.
+type Candidate struct {
+	DType  DType
+	Tier   string
+	GFLOPS float64 // of one thread in cache; 0 when it was not measured
+	Chosen bool
+	Note   string // why it was not measured
+}
+
+// Describe lists the candidates for the matrix products of e and which of them were chosen.
+func (e *Engine) Describe() []Candidate { return e.candidates }
+
+const (
+	probeRounds = 12
+	probeRun    = 50 * time.Microsecond
+	// A route must be faster by this factor to replace one that rounds less or is simpler. The
+	// choice between them moves bits, so it should not depend on the noise of a moment.
+	probeMargin = 1.2
+)
+
+// chooseRoutes sets e.f32 and e.bf16: the routes of t when it was asked for, else those that the
+// probe finds best, which may belong to a lower tier.
+func (e *Engine) chooseRoutes(t tier, asked bool) {
+	e.f32, e.bf16 = portableRoute(F32), portableRoute(BF16)
+	have := Tiers()
+	list := slices.DeleteFunc(archRoutes(), func(r *route) bool { return !slices.Contains(have, r.name) })
+	if asked || len(list) == 0 {
+		for _, r := range list {
+			if r.name == t.f32 {
+				e.f32 = r
+			}
+			if r.name == t.bf16 {
+				e.bf16 = r
+			}
+		}
+		e.candidates = append(e.candidates, Candidate{F32, e.f32.name, 0, true, "the tier asked for"},
+			Candidate{BF16, e.bf16.name, 0, true, "the tier asked for"})
+		return
+	}
+
+	speed := make([]float64, len(list))
+	notes := make([]string, len(list))
+	b := &block{}
+	for i, r := range list {
+		if err := r.exactness(b); err != nil {
+			notes[i] = err.Error()
+		}
+	}
+	for range probeRounds {
+		for i, r := range list {
+			if notes[i] == "" {
+				speed[i] = max(speed[i], r.speed(b, probeRun))
+			}
+		}
+	}
+	best, bestBF16 := -1, -1
+	for i, r := range list {
+		switch {
+		case notes[i] != "":
+		case !r.pair && (best < 0 || speed[i] > speed[best]/1.1): // later ones are wider, and sum alike
+			best = i
+		case r.pair && (bestBF16 < 0 || speed[i] > speed[bestBF16]*probeMargin):
+			bestBF16 = i
+		}
+	}
+	if best >= 0 {
+		e.f32, e.bf16 = list[best], list[best]
+		if bestBF16 >= 0 && speed[bestBF16] > speed[best]*probeMargin {
+			e.bf16 = list[bestBF16]
+		}
+	}
+	for i, r := range list {
+		if !r.pair {
+			e.candidates = append(e.candidates, Candidate{F32, r.name, speed[i], r == e.f32, notes[i]})
+		}
+	}
+	for i, r := range list {
+		e.candidates = append(e.candidates, Candidate{BF16, r.name, speed[i], r == e.bf16, notes[i]})
+	}
+	e.tier = e.bf16.name
+}
+
+// exactness multiplies small integers, with edges in every direction.
+func (r *route) exactness(b *block) error {
+	m, n, k := r.mr+3, 2*r.nr-3, 67
+	x, y, c := make([]float32, m*k), make([]float32, n*k), make([]float32, m*n)
+	for i := range x {
+		x[i] = float32(i*7%9 - 4)
+	}
+	for i := range y {
+		y[i] = float32(i*5%11 - 5)
+	}
+	r.left(b, aligned(r.leftLen(m, k)), x, k, nil, m, k)
+	r.rightT(b, aligned(r.rightLen(n, k)), y, k, k, n)
+	b.c, b.ldc, b.alpha, b.beta = c, n, 1, 0
+	r.product(&b.tile, m, n)
+	for i := range m {
+		for j := range n {
+			var s float32
+			for l := range k {
+				s += x[i*k+l] * y[j*k+l]
+			}
+			if c[i*n+j] != s {
+				return fmt.Errorf("wrong: %v instead of %v", c[i*n+j], s)
+			}
+		}
+	}
+	return nil
+}
+
+// speed returns the GFLOPS of one thread.
+func (r *route) speed(b *block, within time.Duration) float64 {
+	r.peakTile(&b.tile)
+	calls := 0
+	began := time.Now()
+	for time.Since(began) < within {
+		r.multiply(&b.tile)
+		calls++
+	}
+	return float64(calls) * b.flops(r) / float64(time.Since(began).Nanoseconds())
+}
+
+// peakTile sets up a product of one full tile that has no memory traffic to speak of: it walks in
+// place, over one word of each row of A and one step of B.
+func (r *route) peakTile(t *tile) {
+	*t = tile{rows: r.mr, count: 1, cols: r.nr, panels: 1, steps: 4096, ldc: r.nr, alpha: 1}
+	if r.exact { // addresses its operands in one way only
+		t.steps, t.aRow, t.aStep, t.bStep = 8*stepBlock, 8*stepBlock, 1, r.nr
+	}
+	t.a = aligned((r.mr-1)*t.aRow + (t.steps-1)*t.aStep + 1)
+	t.b = aligned((t.steps-1)*t.bStep + r.nr)
+	t.c = aligned(r.mr * r.nr)
+}
+
+// flops is the number of additions and multiplications of one call.
+func (t *tile) flops(r *route) float64 {
+	return 2 * float64(r.elems(t.steps)) * float64(t.rows*t.count) * float64(t.cols*t.panels)
+}
+
+// peakTask is a share of a peak measurement.
+type peakTask struct {
+	r     *route
+	tiles []tile // one per worker
+	calls int
+}
+
+// Do multiplies without memory traffic.
+func (t *peakTask) Do(worker, _ int) {
+	for range t.calls {
+		t.r.multiply(&t.tiles[worker])
+	}
+}
+
+// Peak measures the GFLOPS that the processor reaches in the matrix products of dt when all threads
+// compute on operands in their first-level caches: the best of about 20 ms. What a layer reaches is
+// a share of it.
+func (e *Engine) Peak(dt DType) float64 {
+	t := &peakTask{r: e.route(dt), tiles: make([]tile, e.pool.Threads()), calls: 1}
+	for i := range t.tiles {
+		t.r.peakTile(&t.tiles[i])
+	}
+	one := t.tiles[0].flops(t.r)
+	for began := time.Now(); time.Since(began) < 20*time.Microsecond; t.calls++ {
+		t.r.multiply(&t.tiles[0])
+	}
+	parts := 4 * len(t.tiles)
+	best := 0.0
+	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+		began := time.Now()
+		e.pool.Run(parts, t)
+		best = max(best, float64(parts*t.calls)*one/float64(time.Since(began).Nanoseconds()))
+	}
+	return best
+}
