@@ -48,10 +48,11 @@ func Open(path string, o Options) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{engine: e}
+	opt := model.Options{DType: o.DType}
 	if info.IsDir() {
-		err = m.openDir(path, o)
+		err = m.openDir(path, opt)
 	} else {
-		m.net, m.tok, err = export.OpenGGUF(path, e, model.Options{DType: o.DType})
+		m.net, m.tok, err = export.OpenGGUF(path, e, opt)
 	}
 	if err != nil {
 		e.Close()
@@ -61,8 +62,8 @@ func Open(path string, o Options) (*Model, error) {
 	return m, nil
 }
 
-func (m *Model) openDir(dir string, o Options) (err error) {
-	if m.net, err = model.Open(dir, m.engine, model.Options{DType: o.DType}); err != nil {
+func (m *Model) openDir(dir string, opt model.Options) (err error) {
+	if m.net, err = model.Open(dir, m.engine, opt); err != nil {
 		return err
 	}
 	if m.tok, err = loadTokenizer(dir); err != nil {
@@ -97,6 +98,12 @@ func (m *Model) findEnd() {
 
 // Close stops the workers.
 func (m *Model) Close() { m.engine.Close() }
+
+// Net returns the network, for what this package has no door for.
+func (m *Model) Net() *model.Model { return m.net }
+
+// Engine returns the engine that Net computes with. Close ends it.
+func (m *Model) Engine() *kernel.Engine { return m.engine }
 
 // Config returns the shape of the model.
 func (m *Model) Config() *model.Config { return m.net.Config() }

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/haenyeo/haenyeo/kernel"
 )
@@ -75,4 +78,12 @@ func (a *app) compute() (*kernel.Engine, error) {
 		a.engine = e
 	}
 	return a.engine, nil
+}
+
+// program is how this program was called, for commands that it suggests.
+func program() string {
+	if strings.Contains(filepath.ToSlash(os.Args[0]), "/go-build") {
+		return "go run ./cmd/haenyeo" // the temporary binary of go run is gone when this one ends
+	}
+	return os.Args[0]
 }

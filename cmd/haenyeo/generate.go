@@ -78,8 +78,8 @@ func (c *generateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	end := time.Now()
-	a.log.Info("generated", "tokens", len(result.Tokens), "first_token", first.Sub(started), "total", end.Sub(started))
+	total := time.Since(started)
+	defer a.log.Info("generated", "tokens", len(result.Tokens), "first_token", first.Sub(started), "total", total) // below the text
 	if !a.JSON {
 		if m.Tokenizer() == nil {
 			return a.print("%s", joinIDs(result.Tokens))

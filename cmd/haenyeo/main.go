@@ -20,6 +20,8 @@ import (
 type grammar struct {
 	globals
 
+	Create    createCmd    `cmd:"" group:"create" help:"Make a model from text."`
+	Plan      planCmd      `cmd:"" group:"create" help:"Say what create would do here, before anything is spent."`
 	Pretrain  pretrainCmd  `cmd:"" group:"create" help:"Train a model, every hyper-parameter a flag."`
 	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
 	BPB       bpbCmd       `cmd:"" name:"bpb" group:"create" help:"Measure bits per byte of text."`
@@ -29,6 +31,8 @@ type grammar struct {
 	Inspect  inspectCmd  `cmd:"" group:"run" help:"Say what a model file is."`
 	Convert  convertCmd  `cmd:"" group:"run" help:"Convert safetensors to GGUF, or back."`
 
+	Doctor  doctorCmd  `cmd:"" group:"know" help:"Say what this machine can do, and which kernels it uses."`
+	Bench   benchCmd   `cmd:"" group:"know" help:"Measure speed, with the share of what this machine can do."`
 	Version versionCmd `cmd:"" group:"know" help:"Print the version of this program."`
 }
 

@@ -66,6 +66,23 @@ func (p *progress) update(part float64, text string) {
 	p.shown = true
 }
 
+// stage shows work of which perhaps only the name is known; part is negative then.
+func (p *progress) stage(name string, part float64) {
+	if part >= 0 {
+		p.update(part, name)
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Time{} // what follows is shown at once
+	if columns := p.width(); columns > 0 {
+		fmt.Fprint(p.w, "\r\x1b[K"+cutTo(name+" …", columns-1))
+		p.shown = true
+		return
+	}
+	fmt.Fprintln(p.w, name)
+}
+
 // say prints a line that stays, above the bar.
 func (p *progress) say(line string) {
 	p.mu.Lock()

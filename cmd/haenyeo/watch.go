@@ -14,8 +14,9 @@ import (
 
 // watch shows the events of one run, or passes them on as JSON.
 type watch struct {
-	a    *app
-	peak float64 // FLOP/s of products on this machine, 0 when unknown
+	a     *app
+	peak  float64 // FLOP/s of products on this machine, 0 when unknown
+	plans bool    // show the plan
 
 	plan    train.Plan
 	first   train.Step // of this process: not step 1 after a resume
@@ -45,6 +46,9 @@ func (w *watch) show(e train.Event) {
 	switch e := e.(type) {
 	case train.Plan:
 		w.plan = e
+		if w.plans && !w.a.JSON {
+			w.a.print("The plan:\n%s", describePlan(e))
+		}
 	case train.Step:
 		w.step(e)
 	case train.Eval:

@@ -21,6 +21,7 @@ var layers = [][]string{
 	{"optim", "infer", "export"},
 	{"train"},
 	{"create"},
+	{"internal/bench"},
 	{""}, // the root package
 	{"cmd/haenyeo"},
 }

@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/haenyeo/haenyeo/create"
+	"github.com/haenyeo/haenyeo/internal/bench"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/optim"
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+type benchCmd struct {
+	Train     benchTrainCmd     `cmd:"" help:"Whole training steps of a preset on random tokens."`
+	Decode    benchDecodeCmd    `cmd:"" help:"Making one token after the other."`
+	Prefill   benchPrefillCmd   `cmd:"" help:"Reading a prompt."`
+	Tokenizer benchTokenizerCmd `cmd:"" help:"Learning a vocabulary, encoding, decoding."`
+	Kernels   benchKernelsCmd   `cmd:"" help:"The operations of a training step, one by one."`
+}
+
+// measure prints one result, or passes the error on.
+func (a *app) measure(r bench.Result, err error) error {
+	if err != nil {
+		return err
+	}
+	return a.measured(r)
+}
+
+// measured prints one result.
+func (a *app) measured(r bench.Result) error {
+	if a.JSON {
+		return a.emit(r)
+	}
+	share := ""
+	if r.OfPeak != nil {
+		share = fmt.Sprintf(", %3.0f%% of peak", 100**r.OfPeak)
+	}
+	return a.print("%-52s best %9.1f, median %9.1f %s%s; %d threads, %d MB", r.Name, r.Best, r.Median, r.Unit, share, r.Threads, r.RSSMB)
+}
+
+type benchTrainCmd struct {
+	Preset    string `default:"S" enum:"nano,S,M" help:"nano, S or M."`
+	Batch     int    `default:"16" placeholder:"N" help:"Rows of a batch."`
+	Seq       int    `default:"256" placeholder:"N" help:"Tokens of a row."`
+	Steps     int    `default:"12" placeholder:"N" help:"Steps; the first two are not counted."`
+	DType     string `name:"dtype" enum:"bf16,f32" default:"bf16" help:"Arithmetic of matrix products: bf16 or f32."`
+	Optimizer string `enum:"adamw,muon" default:"adamw" help:"adamw or muon."`
+}
+
+func (benchTrainCmd) Help() string {
+	return "The share of the peak counts six operations for each parameter that a token meets, against the best products measured before and after.\n\nExample:\n\n\thaenyeo bench train --preset S --batch 16 --seq 256 --steps 12"
+}
+
+func (c *benchTrainCmd) Run(a *app) error {
+	if c.Batch < 1 || c.Seq < 1 || c.Steps < 3 {
+		return misuse("--batch, --seq and --steps: at least 1, 1 and 3")
+	}
+	e, err := a.compute()
+	if err != nil {
+		return err
+	}
+	return a.measure(bench.Train(a.ctx, e, bench.Training{
+		Preset: c.Preset, Batch: c.Batch, Seq: c.Seq, Steps: c.Steps, DType: parseDType(c.DType), Optimizer: optim.Kind(c.Optimizer),
+	}))
+}
+
+// running are the flags of decode and prefill.
+type running struct {
+	Model  string `arg:"" optional:"" help:"Model directory or .gguf file. Default: preset S with random weights."`
+	DType  string `name:"dtype" enum:"bf16,f32" default:"bf16" help:"Arithmetic of matrix products: bf16 or f32."`
+	Prompt int    `placeholder:"N" help:"Tokens of the prompt."`
+	Runs   int    `default:"5" placeholder:"N" help:"Runs that count."`
+}
+
+// run measures with the model of the flags.
+func (c *running) run(a *app, f func(e *kernel.Engine, m *model.Model) (bench.Result, error)) error {
+	if c.Runs < 1 || c.Prompt < 0 {
+		return misuse("--runs and --prompt: at least 1")
+	}
+	if c.Model != "" {
+		m, err := a.open(c.Model, c.DType)
+		if err != nil {
+			return err
+		}
+		defer m.Close()
+		return a.measure(f(m.Engine(), m.Net()))
+	}
+	e, err := a.compute()
+	if err != nil {
+		return err
+	}
+	cfg, err := create.Preset("S", 0)
+	if err != nil {
+		return err
+	}
+	cfg.MaxPositionEmbeddings = 4096
+	m, err := model.New(&cfg, e, model.Options{DType: parseDType(c.DType)})
+	if err != nil {
+		return err
+	}
+	m.Init(1)
+	return a.measure(f(e, m))
+}
+
+type benchDecodeCmd struct {
+	running
+	New int `default:"64" placeholder:"N" help:"Tokens to make."`
+}
+
+func (benchDecodeCmd) Help() string {
+	return "The share of the peak is that of the bandwidth at which the active weights could be read from memory; a model that fits the caches exceeds it.\n\nExample:\n\n\thaenyeo bench decode my-model"
+}
+
+func (c *benchDecodeCmd) Run(a *app) error {
+	return c.run(a, func(e *kernel.Engine, m *model.Model) (bench.Result, error) {
+		return bench.Decode(a.ctx, e, m, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 32), New: c.New, Runs: c.Runs})
+	})
+}
+
+type benchPrefillCmd struct{ running }
+
+func (benchPrefillCmd) Help() string {
+	return "The share of the peak counts two operations for each parameter that a token meets.\n\nExample:\n\n\thaenyeo bench prefill my-model --prompt 512"
+}
+
+func (c *benchPrefillCmd) Run(a *app) error {
+	return c.run(a, func(e *kernel.Engine, m *model.Model) (bench.Result, error) {
+		return bench.Prefill(a.ctx, e, m, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 512), Runs: c.Runs})
+	})
+}
+
+type benchTokenizerCmd struct {
+	Model string   `arg:"" optional:"" help:"Directory of the tokenizer to encode and decode with. Default: the one that was just learned."`
+	Data  []string `sep:"none" placeholder:"PATH" help:"Text. Default: the corpus inside this program."`
+	MB    int      `name:"mb" default:"20" placeholder:"N" help:"Megabytes of it at most."`
+	Vocab int      `default:"8192" placeholder:"N" help:"Size of the vocabulary to learn."`
+	Runs  int      `default:"5" placeholder:"N" help:"Runs that count."`
+}
+
+func (benchTokenizerCmd) Help() string {
+	return "Learning uses all threads, encoding and decoding one.\n\nExample:\n\n\thaenyeo bench tokenizer my-model --data books/"
+}
+
+func (c *benchTokenizerCmd) Run(a *app) error {
+	if c.Runs < 1 || c.MB < 1 {
+		return misuse("--runs and --mb: at least 1")
+	}
+	texts, err := bench.Texts(a.ctx, c.Data, c.MB*1e6)
+	if err != nil {
+		return err
+	}
+	t := bench.Tokenizing{Texts: texts, Vocab: c.Vocab, Threads: or(a.Threads, runtime.GOMAXPROCS(0)), Runs: c.Runs}
+	if c.Model != "" {
+		if t.Tokenizer, err = tokenizer.Load(c.Model); err != nil {
+			return err
+		}
+	}
+	results, err := bench.Tokenizer(a.ctx, t)
+	if err != nil {
+		return err
+	}
+	for _, r := range results {
+		if err := a.measured(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type benchKernelsCmd struct {
+	Runs int `default:"7" placeholder:"N" help:"Runs that count."`
+}
+
+func (benchKernelsCmd) Help() string {
+	return "Shapes are those of preset S, B16 T256. The peak is the best product measured just before.\n\nExample:\n\n\thaenyeo bench kernels --cpu avx512"
+}
+
+func (c *benchKernelsCmd) Run(a *app) error {
+	if c.Runs < 1 {
+		return misuse("--runs: at least 1")
+	}
+	e, err := a.compute()
+	if err != nil {
+		return err
+	}
+	return bench.Kernels(a.ctx, e, c.Runs, a.measured)
+}

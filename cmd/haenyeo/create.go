@@ -1,0 +1,75 @@
+package main
+
+import (
+	"time"
+
+	"github.com/haenyeo/haenyeo/create"
+	"github.com/haenyeo/haenyeo/internal/machine"
+	"github.com/haenyeo/haenyeo/kernel"
+)
+
+// making are the flags that create and plan share.
+type making struct {
+	Data   []string      `sep:"none" placeholder:"PATH" help:"Text to learn from: file, directory or glob of text, Markdown or JSONL, also .gz and .zst; may be given several times. Default: the corpus inside this program."`
+	Budget time.Duration `placeholder:"TIME" help:"Time the whole run may take, such as 30s, 5m or 10h. Default: 5m."`
+	Size   string        `enum:"nano,S,M,auto," default:"" placeholder:"NAME" help:"nano, S, M or auto. Default: auto, the best for the budget."`
+	Config string        `placeholder:"FILE" help:"config.json of the shape to make, instead of a size."`
+	Vocab  int           `placeholder:"N" help:"Tokens of the vocabulary. Default: by size and amount of text."`
+	Seed   uint64        `placeholder:"N" help:"Same seed, text, steps and kind of processor: same model. Default: 0."`
+	Steps  int           `placeholder:"N" help:"Optimiser steps, instead of a budget."`
+}
+
+// request makes a create.Request of the flags.
+func (f *making) request(a *app) (create.Request, error) {
+	e, err := a.compute()
+	if err != nil {
+		return create.Request{}, err
+	}
+	r := create.Request{
+		Data: f.Data, Budget: f.Budget, Size: f.Size, Vocab: f.Vocab, Seed: f.Seed, Steps: f.Steps,
+		Engine: e, Logger: a.log, Progress: a.bar.stage,
+	}
+	if f.Config != "" {
+		if r.Config, err = readConfigFile(f.Config); err != nil {
+			return create.Request{}, err
+		}
+	}
+	return r, nil
+}
+
+type createCmd struct {
+	making
+	Out    string `default:"haenyeo-model" placeholder:"DIR" help:"Directory of the model: new, empty or, with --resume, that of an unfinished run."`
+	Resume bool   `help:"Continue an interrupted run; give no other flags than --out."`
+}
+
+func (createCmd) Help() string {
+	return "Reads text, learns a vocabulary, trains a model and leaves a directory that transformers, llama.cpp and this program load. Ctrl-C keeps what was done.\n\n" +
+		"Example:\n\n\thaenyeo create --data books/ --budget 1h --out my-model"
+}
+
+func (c *createCmd) Run(a *app) error {
+	r, err := c.request(a)
+	if err != nil {
+		return err
+	}
+	w := &watch{a: a, peak: machine.Products(r.Engine, kernel.BF16, 30*time.Millisecond), plans: true}
+	r.Out, r.Resume, r.Emit = c.Out, c.Resume, w.event
+	done, err := create.Run(a.ctx, r)
+	if err == nil {
+		err = w.err
+	}
+	if err != nil || a.JSON {
+		return err
+	}
+	for _, s := range w.last {
+		a.print("\n%s", s.Prompt+s.Text)
+	}
+	a.print("\n%s holds a model of %s parameters after %s: %.3f bits per byte on text it did not learn from.\nIts curves: %s/report.html",
+		c.Out, count(float64(w.plan.Params)), duration(time.Duration(done.Seconds*float64(time.Second))), done.ValBPB, c.Out)
+	prompt := "Once upon a time"
+	if len(w.last) > 0 {
+		prompt = w.last[0].Prompt
+	}
+	return a.print("\nNext:\n  %[1]s generate %[2]s --prompt %[3]q\n  %[1]s convert %[2]s --out %[2]s.gguf --type q8_0", program(), c.Out, prompt)
+}

@@ -1,0 +1,85 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+
+	"github.com/haenyeo/haenyeo/internal/machine"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+)
+
+// Running says how a model is run. Lengths shrink to the model's window.
+type Running struct {
+	DType  kernel.DType
+	Prompt int // tokens
+	New    int // tokens
+	Runs   int
+}
+
+func (r *Running) fit(c *model.Config) {
+	if w := c.MaxPositionEmbeddings; w > 0 {
+		r.Prompt = min(r.Prompt, max(1, w-r.New))
+		r.New = min(r.New, w-r.Prompt)
+	}
+}
+
+// Prefill measures tokens/s of reading a prompt, against the peak of products at two operations for
+// each parameter that a token meets.
+func Prefill(ctx context.Context, e *kernel.Engine, m *model.Model, r Running) (Result, error) {
+	r.New = 0
+	r.fit(m.Config())
+	peak := machine.Products(e, r.DType, peakTime)
+	prompt := randomTokens(r.Prompt, m.Config().VocabSize)
+	rates, err := repeat(ctx, r.Runs, float64(r.Prompt), func() error {
+		_, err := m.Decode(m.NewCache(r.Prompt), prompt)
+		return err
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	_, active := m.Config().Sizes()
+	return result(fmt.Sprintf("prefill %d %v", r.Prompt, r.DType), "tokens/s", rates, peak/(2*float64(active)), e.Pool().Threads()), nil
+}
+
+// Decode measures tokens/s of making one token after the other, against the bandwidth at which the
+// weights that a token meets could be read.
+func Decode(ctx context.Context, e *kernel.Engine, m *model.Model, r Running) (Result, error) {
+	r.fit(m.Config())
+	if r.New < 1 {
+		return Result{}, fmt.Errorf("bench: the model's window of %d leaves no token to make", m.Config().MaxPositionEmbeddings)
+	}
+	prompt := randomTokens(r.Prompt, m.Config().VocabSize)
+	next := randomTokens(r.New, m.Config().VocabSize)
+	c := m.NewCache(r.Prompt + r.New)
+	if _, err := m.Decode(c, prompt); err != nil {
+		return Result{}, err
+	}
+	rates, err := repeat(ctx, r.Runs, float64(r.New), func() error {
+		c.Truncate(r.Prompt)
+		for i := range next {
+			if _, err := m.Decode(c, next[i:i+1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	_, active := m.Config().Sizes()
+	bytes := float64(active) * map[kernel.DType]float64{kernel.F32: 4, kernel.BF16: 2}[r.DType]
+	res := result(fmt.Sprintf("decode %d after %d %v", r.New, r.Prompt, r.DType), "tokens/s", rates, 0, e.Pool().Threads())
+	res.of(machine.ReadBandwidth(e, peakTime) / bytes) // last: it takes more memory than the model
+	return res, nil
+}
+
+func randomTokens(n, vocab int) []int32 {
+	rng := rand.New(rand.NewPCG(2, 0))
+	ids := make([]int32, n)
+	for i := range ids {
+		ids[i] = int32(rng.IntN(vocab))
+	}
+	return ids
+}
