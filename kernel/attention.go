@@ -2,6 +2,9 @@ package kernel
 
 import "math"
 
+// Attention in blocks. In order: the arguments, the forward pass as one task per stretch of
+// queries, softmax of one row. The backward pass is in attention_grad.go.
+
 // View is a [tokens, heads, width] window into a float32 slice: element (t,h,c) is
 // Data[t*Row + h*Head + c].
 type View struct {
@@ -11,13 +14,16 @@ type View struct {
 
 func (v View) at(t, h, n int) []float32 { return v.Data[t*v.Row+h*v.Head:][:n] }
 
+// from is the data from element (t,h,0) on.
+func (v View) from(t, h int) []float32 { return v.Data[t*v.Row+h*v.Head:] }
+
 // Attention describes causal attention over B sequences of T tokens each (token b*T+t).
 //
 //	o[t,h] = sum_s p_s v[s,h'],  p = softmax_s(Scale · q[t,h]·k[s,h'])  over First[t] <= s <= t
 //
 // h' = h·HK/H. First holds, for every token, the first visible position inside its own sequence
-// (where its document begins); nil means 0. LSE [B*T,H] receives log sum exp of the scaled scores
-// and is what the backward pass needs besides O.
+// (where its document begins); it never decreases along a sequence, and nil means 0. LSE [B*T,H]
+// receives log sum exp of the scaled scores and is what the backward pass needs besides O.
 type Attention struct {
 	B, T          int
 	H, HK, DK, DV int
@@ -28,6 +34,7 @@ type Attention struct {
 	DType         DType
 }
 
+// first is the first position that token i sees.
 func (a *Attention) first(i int) int {
 	if a.First == nil {
 		return 0
@@ -35,89 +42,180 @@ func (a *Attention) first(i int) int {
 	return int(a.First[i])
 }
 
-// Attention writes O and LSE. 2·T²·(DK+DV)/2 FLOPs per head and sequence. Scores of one block of
-// queries live in scratch; no T×T matrix is kept.
-func (e *Engine) Attention(a *Attention) {
-	s := make([]float32, a.T)
-	for b := range a.B {
-		for h := range a.H {
-			hk := h * a.HK / a.H
-			for t := range a.T {
-				i := b*a.T + t
-				lo := a.first(i)
-				q := a.Q.at(i, h, a.DK)
-				m := float32(math.Inf(-1))
-				for j := lo; j <= t; j++ {
-					k := a.K.at(b*a.T+j, hk, a.DK)
-					var d float32
-					for c := range q {
-						d += q[c] * k[c]
-					}
-					s[j] = d * a.Scale
-					m = max(m, s[j])
-				}
-				var z float32
-				for j := lo; j <= t; j++ {
-					s[j] = float32(math.Exp(float64(s[j] - m)))
-					z += s[j]
-				}
-				o := a.O.at(i, h, a.DV)
-				clear(o)
-				for j := lo; j <= t; j++ {
-					v := a.V.at(b*a.T+j, hk, a.DV)
-					p := s[j] / z
-					for c := range o {
-						o[c] += p * v[c]
-					}
-				}
-				a.LSE[i*a.H+h] = m + float32(math.Log(float64(z)))
-			}
+// check panics on what only a programmer's error can bring about.
+func (a *Attention) check() {
+	if a.HK <= 0 || a.H%a.HK != 0 {
+		panic("kernel: Attention: H is not a multiple of HK")
+	}
+	if a.First == nil {
+		return
+	}
+	for i, f := range a.First[:a.B*a.T] {
+		t := i % a.T
+		if int(f) > t || f < 0 || t > 0 && f < a.First[i-1] {
+			panic("kernel: Attention: First must rise from 0 and not pass its own position")
 		}
 	}
 }
 
-// AttentionGrad writes dq, dk and dv from the gradient do of O. a.O and a.LSE are those of the
-// forward pass; probabilities are recomputed block by block.
-func (e *Engine) AttentionGrad(a *Attention, do, dq, dk, dv View) {
-	for b := range a.B {
-		for t := range a.T {
-			for h := range a.H {
-				clear(dq.at(b*a.T+t, h, a.DK))
-			}
-			for h := range a.HK {
-				clear(dk.at(b*a.T+t, h, a.DK))
-				clear(dv.at(b*a.T+t, h, a.DV))
-			}
+const (
+	queryBlock = 32  // queries whose scores are in scratch at once; a multiple of every panel width
+	keyChunk   = 512 // keys packed at once: longer rows go through online softmax
+	scoreRow   = keyChunk + 16
+	stretch    = 256 // queries of one task, fewer when there would be too few tasks
+)
+
+// Attention writes O and LSE. 2·T²·(DK+DV)/2 FLOPs per head and sequence. Scratch per thread is
+// about (queryBlock + DK + DV)·keyChunk words, whatever T is.
+//
+// Source: Dao 2023 (FlashAttention-2), sections 2.3 and 3.1, with keys in chunks instead of tiles.
+func (e *Engine) Attention(a *Attention) {
+	a.check()
+	t := &e.ops.attention
+	t.prepare(e, a)
+	// The cut does not change a bit: keys are chunked by position, and a row is summed key by key.
+	for t.queries = stretch; ; t.queries /= 2 {
+		t.stretches = (a.T + t.queries - 1) / t.queries
+		if t.queries == queryBlock || a.B*a.HK*t.stretches >= 2*e.pool.Threads() {
+			break
 		}
-		for h := range a.H {
-			hk := h * a.HK / a.H
-			for t := range a.T {
-				i := b*a.T + t
-				g, o := do.at(i, h, a.DV), a.O.at(i, h, a.DV)
-				var delta float32
-				for c := range g {
-					delta += g[c] * o[c]
+	}
+	e.pool.Run(a.B*a.HK*t.stretches, t)
+	t.a = nil
+}
+
+type attentionTask struct {
+	vec       *vector
+	r         *route
+	a         *Attention
+	queries   int // of one task
+	stretches int
+	workers   []attentionWorker
+}
+
+// attentionWorker is the scratch of one worker.
+type attentionWorker struct {
+	block    block
+	left     []float32 // packed left side of a product
+	k, v     []float32 // packed keys and values of a chunk
+	s        []float32 // scores, then probabilities [queryBlock, scoreRow]
+	m, l     []float32 // maximum and sum so far, per head of the group and query
+	begun    []bool    // per head and block of queries: O holds something
+	backward backwardWorker
+	_        [64]byte // keeps workers on cache lines of their own
+}
+
+func (t *attentionTask) prepare(e *Engine, a *Attention) {
+	t.vec, t.r, t.a = &e.vec, e.route(a.DType), a
+	if t.workers == nil {
+		t.workers = make([]attentionWorker, e.pool.Threads())
+	}
+}
+
+// Do computes the outputs of the heads that share kv head hk, for one stretch of queries. Late
+// stretches see more keys and go first.
+func (t *attentionTask) Do(worker, i int) {
+	a, w, r := t.a, &t.workers[worker], t.r
+	pairs := a.B * a.HK
+	b, hk := i%pairs/a.HK, i%a.HK
+	q0 := (t.stretches - 1 - i/pairs) * t.queries
+	q1 := min(a.T, q0+t.queries)
+	group, token := a.H/a.HK, b*a.T
+	n := group * (q1 - q0)
+	w.m, w.l = grow(w.m, n), grow(w.l, n)
+	for j := range n {
+		w.m[j], w.l[j] = minusInf, 0
+	}
+	w.begun = grow(w.begun, group*(t.queries/queryBlock))
+	clear(w.begun)
+	kPanels := room(&w.k, r.rightLen(keyChunk, a.DK))
+	vPanels := room(&w.v, r.rightLen(a.DV, keyChunk))
+
+	first := a.first(token + q0)
+	for k0 := first / keyChunk * keyChunk; k0 < q1; k0 += keyChunk {
+		lo, hi := max(k0, first/queryBlock*queryBlock), min(k0+keyChunk, q1)
+		r.rightT(&w.block, kPanels, a.K.from(token+lo, hk), a.K.Row, a.DK, hi-lo)
+		k := w.block.right()
+		r.right(&w.block, vPanels, a.V.from(token+lo, hk), a.V.Row, nil, hi-lo, a.DV)
+		v := w.block.right()
+		for g := range group {
+			for q := q0; q < q1; q += queryBlock {
+				m := min(queryBlock, q1-q)
+				// Nothing to see for this block in this chunk?
+				if q+m <= lo || a.first(token+q) >= hi {
+					continue
 				}
-				q, gq := a.Q.at(i, h, a.DK), dq.at(i, h, a.DK)
-				for j := a.first(i); j <= t; j++ {
-					k, v := a.K.at(b*a.T+j, hk, a.DK), a.V.at(b*a.T+j, hk, a.DV)
-					gk, gv := dk.at(b*a.T+j, hk, a.DK), dv.at(b*a.T+j, hk, a.DV)
-					var d, dp float32
-					for c := range q {
-						d += q[c] * k[c]
-					}
-					p := float32(math.Exp(float64(d*a.Scale - a.LSE[i*a.H+h])))
-					for c := range g {
-						gv[c] += p * g[c]
-						dp += g[c] * v[c]
-					}
-					ds := p * (dp - delta) * a.Scale
-					for c := range q {
-						gq[c] += ds * k[c]
-						gk[c] += ds * q[c]
-					}
-				}
+				t.scores(w, k, token, hk*group+g, q, m, lo, min(hi, q+m))
+				t.values(w, v, token, hk*group+g, q, m, lo, min(hi, q+m), g*(q1-q0)+q-q0, &w.begun[(g*t.queries+q-q0)/queryBlock])
 			}
 		}
 	}
+	for g := range group {
+		for q := q0; q < q1; q++ {
+			j, h := g*(q1-q0)+q-q0, hk*group+g
+			o := a.O.at(token+q, h, a.DV)
+			t.vec.scale(o, o, 1/w.l[j])
+			a.LSE[(token+q)*a.H+h] = float32(float64(w.m[j]) + math.Log(float64(w.l[j])))
+		}
+	}
+}
+
+// panels is a packed right side.
+type panels struct {
+	words       []float32
+	bStep, next int
+}
+
+func (b *block) right() panels { return panels{b.b, b.bStep, b.bNext} }
+
+// use makes p the right side from column j on.
+func (b *block) use(p panels, nr, j int) {
+	b.b, b.bStep, b.bNext = p.words[j/nr*p.next:], p.bStep, p.next
+}
+
+// scores computes w.s [m,keys] = Scale · q·k for queries q..q+m and keys lo..hi.
+func (t *attentionTask) scores(w *attentionWorker, k panels, token, h, q, m, lo, hi int) {
+	a, r, b := t.a, t.r, &w.block
+	r.left(b, room(&w.left, r.leftLen(queryBlock, max(a.DK, keyChunk))), a.Q.from(token+q, h), a.Q.Row, nil, m, a.DK)
+	b.use(k, r.nr, 0)
+	b.c, b.ldc, b.alpha, b.beta = room(&w.s, queryBlock*scoreRow), scoreRow, a.Scale, 0
+	r.product(&b.tile, m, hi-lo)
+}
+
+// values turns the scores into probabilities against the maximum so far and adds p·v to O. state
+// is the place of the first query in w.m and w.l.
+func (t *attentionTask) values(w *attentionWorker, v panels, token, h, q, m, lo, hi, state int, begun *bool) {
+	a, r, b := t.a, t.r, &w.block
+	for i := range m {
+		row := w.s[i*scoreRow:][:hi-lo]
+		from, to := max(a.first(token+q+i), lo)-lo, min(q+i+1, hi)-lo
+		if from >= to {
+			clear(row)
+			continue
+		}
+		clear(row[:from])
+		clear(row[to:])
+		t.softmax(row[from:to], &w.m[state+i], &w.l[state+i], a.O.at(token+q+i, h, a.DV), *begun)
+	}
+	r.left(b, w.left, w.s, scoreRow, nil, m, hi-lo)
+	b.use(v, r.nr, 0)
+	b.c, b.ldc, b.alpha, b.beta = a.O.from(token+q, h), a.O.Row, 1, 0
+	if *begun {
+		b.beta = 1
+	}
+	r.product(&b.tile, m, a.DV)
+	*begun = true
+}
+
+// softmax replaces scores s by exp(s − m), m being the maximum of s and of the chunks before, and
+// brings the sum l and the output o of those chunks to the new maximum.
+func (t *attentionTask) softmax(s []float32, m, l *float32, o []float32, begun bool) {
+	high := max(*m, t.vec.maximum(s))
+	if begun && high != *m {
+		f := exp32(*m - high)
+		*l *= f
+		t.vec.scale(o, o, f)
+	}
+	*m = high
+	*l += float32(t.vec.expSum(s, s, -high))
 }

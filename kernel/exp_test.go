@@ -11,8 +11,11 @@ var everyFloat = flag.Bool("every-float", false, "test exp on all 2^32 float32 v
 // TestExpULP goes through float32 values in the order of their bits.
 func TestExpULP(t *testing.T) {
 	step := uint64(509) // prime: visits all residues of exponent and mantissa
-	if *everyFloat {
+	switch {
+	case *everyFloat:
 		step = 1
+	case testing.Short():
+		step = 10007
 	}
 	forEachISA(t, func(t *testing.T, vec *vector) {
 		var worst float64

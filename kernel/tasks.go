@@ -4,22 +4,24 @@ import "github.com/haenyeo/haenyeo/internal/par"
 
 // operations keeps one task of each kind, so that running an operation allocates nothing.
 type operations struct {
-	norm         normTask
-	normGrad     normGradTask
-	normGradSum  normGradSumTask
-	swiglu       swigluTask
-	swigluGrad   swigluGradTask
-	sigmoid      sigmoidTask
-	rope         ropeTask
-	crossEntropy crossEntropyTask
-	topK         topKTask
-	embed        embedTask
-	embedGrad    embedGradTask
-	combine      combineTask
-	combineGrad  combineGradTask
-	add          addTask
-	adamw        adamwTask
-	sumSquares   sumSquaresTask
+	norm          normTask
+	normGrad      normGradTask
+	normGradSum   normGradSumTask
+	swiglu        swigluTask
+	swigluGrad    swigluGradTask
+	sigmoid       sigmoidTask
+	rope          ropeTask
+	crossEntropy  crossEntropyTask
+	topK          topKTask
+	embed         embedTask
+	embedGrad     embedGradTask
+	combine       combineTask
+	combineGrad   combineGradTask
+	add           addTask
+	adamw         adamwTask
+	sumSquares    sumSquaresTask
+	attention     attentionTask
+	attentionGrad attentionGradTask
 }
 
 // rowsPerTask cuts rows of n elements into tasks of about chunk elements.

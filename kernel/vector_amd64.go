@@ -31,6 +31,7 @@ var vectorAVX512 = vector{
 	exp:           expAVX512,
 	expSum:        expSumAVX512,
 	sumExp:        sumExpAVX512,
+	softmaxGrad:   softmaxGradAVX512,
 	ropeHalves:    ropeHalvesAVX512,
 	ropePairs:     ropePairsAVX512,
 	adamw:         adamwAVX512,
@@ -254,17 +255,17 @@ func expAVX512(y, x []float32) {
 }
 
 //go:noescape
-func expSumAVX512Asm(y, x *float32, n int, lanes *float32, scale, shift float32)
+func expSumAVX512Asm(y, x *float32, n int, lanes *float32, shift float32)
 
 //go:noinline
-func expSumAVX512(y, x []float32, scale, shift float32) float64 {
+func expSumAVX512(y, x []float32, shift float32) float64 {
 	n := len(y)
 	if n == 0 {
 		return 0
 	}
 	_ = x[n-1]
 	var lanes [16]float32
-	expSumAVX512Asm(&y[0], &x[0], n, &lanes[0], scale, shift)
+	expSumAVX512Asm(&y[0], &x[0], n, &lanes[0], shift)
 	return sumLanes(&lanes)
 }
 
@@ -280,6 +281,21 @@ func sumExpAVX512(x []float32, shift float32) float64 {
 	var lanes [16]float32
 	sumExpAVX512Asm(&x[0], n, &lanes[0], shift)
 	return sumLanes(&lanes)
+}
+
+//go:noescape
+func softmaxGradAVX512Asm(p, d, lse, delta *float32, n int)
+
+//go:noinline
+func softmaxGradAVX512(p, d, lse, delta []float32) {
+	n := len(p)
+	if n == 0 {
+		return
+	}
+	_ = d[n-1]
+	_ = lse[n-1]
+	_ = delta[n-1]
+	softmaxGradAVX512Asm(&p[0], &d[0], &lse[0], &delta[0], n)
 }
 
 //go:noescape
@@ -359,6 +375,7 @@ var vectorAVX2 = vector{
 	exp:           expAVX2,
 	expSum:        expSumAVX2,
 	sumExp:        sumExpAVX2,
+	softmaxGrad:   softmaxGradAVX2,
 	ropeHalves:    ropeHalvesAVX2,
 	ropePairs:     ropePairsAVX2,
 	adamw:         adamwAVX2,
@@ -582,17 +599,17 @@ func expAVX2(y, x []float32) {
 }
 
 //go:noescape
-func expSumAVX2Asm(y, x *float32, n int, lanes *float32, scale, shift float32)
+func expSumAVX2Asm(y, x *float32, n int, lanes *float32, shift float32)
 
 //go:noinline
-func expSumAVX2(y, x []float32, scale, shift float32) float64 {
+func expSumAVX2(y, x []float32, shift float32) float64 {
 	n := len(y)
 	if n == 0 {
 		return 0
 	}
 	_ = x[n-1]
 	var lanes [16]float32
-	expSumAVX2Asm(&y[0], &x[0], n, &lanes[0], scale, shift)
+	expSumAVX2Asm(&y[0], &x[0], n, &lanes[0], shift)
 	return sumLanes(&lanes)
 }
 
@@ -608,6 +625,21 @@ func sumExpAVX2(x []float32, shift float32) float64 {
 	var lanes [16]float32
 	sumExpAVX2Asm(&x[0], n, &lanes[0], shift)
 	return sumLanes(&lanes)
+}
+
+//go:noescape
+func softmaxGradAVX2Asm(p, d, lse, delta *float32, n int)
+
+//go:noinline
+func softmaxGradAVX2(p, d, lse, delta []float32) {
+	n := len(p)
+	if n == 0 {
+		return
+	}
+	_ = d[n-1]
+	_ = lse[n-1]
+	_ = delta[n-1]
+	softmaxGradAVX2Asm(&p[0], &d[0], &lse[0], &delta[0], n)
 }
 
 //go:noescape

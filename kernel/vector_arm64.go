@@ -29,6 +29,7 @@ var vectorNEON = vector{
 	exp:           expNEON,
 	expSum:        expSumNEON,
 	sumExp:        sumExpNEON,
+	softmaxGrad:   softmaxGradNEON,
 	ropeHalves:    ropeHalvesNEON,
 	ropePairs:     ropePairsNEON,
 	adamw:         adamwNEON,
@@ -252,17 +253,17 @@ func expNEON(y, x []float32) {
 }
 
 //go:noescape
-func expSumNEONAsm(y, x *float32, n int, lanes *float32, scale, shift float32)
+func expSumNEONAsm(y, x *float32, n int, lanes *float32, shift float32)
 
 //go:noinline
-func expSumNEON(y, x []float32, scale, shift float32) float64 {
+func expSumNEON(y, x []float32, shift float32) float64 {
 	n := len(y)
 	if n == 0 {
 		return 0
 	}
 	_ = x[n-1]
 	var lanes [16]float32
-	expSumNEONAsm(&y[0], &x[0], n, &lanes[0], scale, shift)
+	expSumNEONAsm(&y[0], &x[0], n, &lanes[0], shift)
 	return sumLanes(&lanes)
 }
 
@@ -278,6 +279,21 @@ func sumExpNEON(x []float32, shift float32) float64 {
 	var lanes [16]float32
 	sumExpNEONAsm(&x[0], n, &lanes[0], shift)
 	return sumLanes(&lanes)
+}
+
+//go:noescape
+func softmaxGradNEONAsm(p, d, lse, delta *float32, n int)
+
+//go:noinline
+func softmaxGradNEON(p, d, lse, delta []float32) {
+	n := len(p)
+	if n == 0 {
+		return
+	}
+	_ = d[n-1]
+	_ = lse[n-1]
+	_ = delta[n-1]
+	softmaxGradNEONAsm(&p[0], &d[0], &lse[0], &delta[0], n)
 }
 
 //go:noescape

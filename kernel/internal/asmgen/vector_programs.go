@@ -102,16 +102,21 @@ func vectorPrograms(scalef bool) []*vectorProgram {
 		p.stream("y", "x")
 		p.store("y", p.exp(p.load("x")))
 	})
-	def("expSum", "y = exp(scale·x + shift), the sum of y", 2, func(p *vectorProgram) {
+	def("expSum", "y = exp(x + shift), the sum of y", 2, func(p *vectorProgram) {
 		p.stream("y", "x")
-		scale, shift := p.scalar("scale"), p.scalar("shift")
-		y := p.exp(p.fma(scale, p.load("x"), shift))
+		y := p.exp(p.add(p.load("x"), p.scalar("shift")))
 		p.store("y", y)
 		p.sum(y)
 	})
 	def("sumExp", "the sum of exp(x + shift)", 2, func(p *vectorProgram) {
 		p.stream("x")
 		p.sum(p.exp(p.add(p.load("x"), p.scalar("shift"))))
+	})
+	def("softmaxGrad", "p = exp(p − lse), d = p·(d − delta)", 1, func(p *vectorProgram) {
+		p.stream("p", "d", "lse", "delta")
+		y := p.exp(p.sub(p.load("p"), p.load("lse")))
+		p.store("p", y)
+		p.store("d", p.mul(y, p.sub(p.load("d"), p.load("delta"))))
 	})
 
 	// Rotations: (a,b) becomes (a·c − b·s', a·s' + b·c), s' = sign·s.
