@@ -172,7 +172,7 @@ func (e *Engine) Peak(dt DType) float64 {
 		t.r.peakTile(&t.tiles[i])
 	}
 	one := t.tiles[0].flops(t.r)
-	for began := time.Now(); time.Since(began) < 20*time.Microsecond; t.calls++ {
+	for began := time.Now(); time.Since(began) < 100*time.Microsecond; t.calls++ {
 		t.r.multiply(&t.tiles[0])
 	}
 	parts := 4 * len(t.tiles)
