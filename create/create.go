@@ -95,10 +95,25 @@ func trainModel(ctx context.Context, r *Request, rec *record, m *material) (trai
 			if _, again := e.(train.Plan); !again && r.Emit != nil {
 				r.Emit(e)
 			}
+			if _, ok := e.(train.Eval); ok {
+				showProgress(r, &cfg, m)
+			}
 		},
-		Finish: func(d train.Done) error { return finish(r.Out, net, m, rec, d) },
+		Finish: func(d train.Done) error { return finish(r.Out, net, m, d) },
 		Logger: r.Logger,
 	})
+}
+
+// showProgress brings report.html up to date while the run goes on. If it cannot, the run does not
+// mind: the report is made again at the end.
+func showProgress(r *Request, cfg *model.Config, m *material) {
+	page, err := tell(r.Out, cfg, m)
+	if err == nil {
+		err = writeReport(r.Out, page)
+	}
+	if err != nil {
+		r.logger().Warn("create: the report could not be brought up to date", "error", err)
+	}
 }
 
 var (

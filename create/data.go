@@ -40,13 +40,15 @@ type material struct {
 	source     train.Source
 	validation *corpus.Evaluation
 	prompts    []prompt
+	threads    int
+	tier       string // of kernels
 }
 
 // prompt is the beginning of a validation text.
 type prompt struct{ lang, text string }
 
 func prepare(ctx context.Context, r *Request, c *corpus.Corpus, p *plan) (*material, error) {
-	m := &material{corpus: c}
+	m := &material{corpus: c, threads: r.Engine.Pool().Threads(), tier: r.Engine.Tier()}
 	var err error
 	if m.tok, err = learn(ctx, r, c, p); err != nil {
 		return nil, err

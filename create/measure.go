@@ -17,8 +17,9 @@ import (
 )
 
 const (
-	measureTime = 800 * time.Millisecond // after the first step
-	measureStep = 600 * time.Millisecond // a step should not take longer: it gets fewer rows
+	measureTime  = 800 * time.Millisecond // after the first steps
+	measureBrief = 100 * time.Millisecond // when the number of steps does not depend on it
+	measureStep  = 600 * time.Millisecond // a step should not take longer: it gets fewer rows
 )
 
 // speed is what was measured.
@@ -28,7 +29,7 @@ type speed struct {
 }
 
 // measure trains cfg on rows of seq random tokens, at most batch of them a step.
-func measure(ctx context.Context, e *kernel.Engine, cfg *model.Config, batch, seq int, opt train.Options) (speed, error) {
+func measure(ctx context.Context, e *kernel.Engine, cfg *model.Config, batch, seq int, opt train.Options, atLeast time.Duration) (speed, error) {
 	before := heap()
 	m, err := openModel(cfg, e, opt)
 	if err != nil {
@@ -59,7 +60,7 @@ func measure(ctx context.Context, e *kernel.Engine, cfg *model.Config, batch, se
 			default:
 				sized++
 				s.tokS = max(s.tokS, st.TokS)
-				if sized >= 2 && time.Since(began) >= measureTime {
+				if sized >= 2 && time.Since(began) >= atLeast {
 					stop()
 				}
 			}

@@ -175,7 +175,11 @@ func (p *plan) active() float64 {
 }
 
 func (p *plan) measure(ctx context.Context, r *Request) (speed, error) {
-	return measure(ctx, r.Engine, &p.config, p.Batch, p.Seq, p.Options)
+	atLeast := measureTime
+	if r.Steps > 0 {
+		atLeast = measureBrief
+	}
+	return measure(ctx, r.Engine, &p.config, p.Batch, p.Seq, p.Options, atLeast)
 }
 
 // schedule fixes the number of steps for the seconds that are left and the unique tokens that there
