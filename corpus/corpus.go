@@ -84,7 +84,7 @@ func Open(ctx context.Context, paths []string, opt Options) (*Corpus, error) {
 	}
 	in := make([]input, len(files))
 	for i, f := range files {
-		in[i].File = f
+		in[i].entry = f
 	}
 	c, err := survey(ctx, in, skips, opt)
 	switch {

@@ -547,7 +547,7 @@ func FuzzText(f *testing.F) {
 	f.Add([]byte("\ufeffเก้าอี้ "), 16)
 	f.Fuzz(func(t *testing.T, b []byte, part int) {
 		part = max(16, part%1000)
-		in := input{File: File{Path: "f"}, data: append([]byte{}, b...)}
+		in := input{entry: entry{Path: "f"}, data: append([]byte{}, b...)}
 		reason, _, _, _, err := in.check(context.Background())
 		if err != nil {
 			t.Fatal(err)

@@ -25,9 +25,9 @@ const (
 	zstdWindow = 128 << 20
 )
 
-// input is a File and where its bytes are: on disk, or in the program when data is not nil.
+// input is an entry and where its bytes are: on disk, or in the program when data is not nil.
 type input struct {
-	File
+	entry
 	data []byte
 }
 

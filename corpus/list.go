@@ -23,8 +23,8 @@ const (
 	JSONL               // one JSON object a line, with a "text" field
 )
 
-// File is one file of a corpus.
-type File struct {
+// entry is one file of a corpus.
+type entry struct {
 	Path   string
 	Format Format
 	// Compression is "", "gzip" or "zstd", by the name's ending.
@@ -44,7 +44,7 @@ var (
 
 // describe names the format by the file's name. ok is false for names that are known not to be
 // text; everything else is decided by content.
-func describe(path string) (f File, reason string) {
+func describe(path string) (f entry, reason string) {
 	f.Path = path
 	name := strings.ToLower(filepath.Base(path))
 	switch ext := filepath.Ext(name); ext {
@@ -66,7 +66,7 @@ func describe(path string) (f File, reason string) {
 // lister collects files, each real file once.
 type lister struct {
 	ctx   context.Context
-	files []File
+	files []entry
 	skip  []Skip
 	seen  map[string]bool // real paths of files and directories
 	root  string          // directory being walked, as given
@@ -74,7 +74,7 @@ type lister struct {
 
 // list expands paths. A path that does not exist or matches nothing is an error; files inside
 // directories that are not text by name are skipped and reported.
-func list(ctx context.Context, paths []string) ([]File, []Skip, error) {
+func list(ctx context.Context, paths []string) ([]entry, []Skip, error) {
 	l := &lister{ctx: ctx, seen: map[string]bool{}}
 	for _, p := range paths {
 		if err := l.argument(p); err != nil {
