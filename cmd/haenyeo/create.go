@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/haenyeo/haenyeo/create"
-	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/kernel"
 )
 
@@ -53,7 +52,7 @@ func (c *createCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	w := &watch{a: a, peak: machine.Products(r.Engine, kernel.BF16, 30*time.Millisecond), plans: true}
+	w := &watch{a: a, peak: 1e9 * r.Engine.Peak(kernel.BF16), plans: true}
 	r.Out, r.Resume, r.Emit = c.Out, c.Resume, w.event
 	done, err := create.Run(a.ctx, r)
 	if err == nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/haenyeo/haenyeo/create"
@@ -14,20 +15,20 @@ import (
 type doctorCmd struct{}
 
 func (doctorCmd) Help() string {
-	return "Every tier of kernels that this processor can run is measured now; what else runs makes the numbers smaller.\n\nExample:\n\n\thaenyeo doctor"
+	return "Everything is measured now: what else runs on the machine makes the numbers smaller.\n\nExample:\n\n\thaenyeo doctor"
 }
 
 // diagnosis is what doctor prints.
 type diagnosis struct {
-	CPU     string               `json:"cpu"`
-	OS      string               `json:"os"`
-	Threads int                  `json:"threads"`
-	Tiers   map[string]tierSpeed `json:"tiers"`
+	CPU     string                `json:"cpu"`
+	OS      string                `json:"os"`
+	Threads int                   `json:"threads"`
+	Tiers   map[string]tierChoice `json:"tiers"` // by arithmetic: f32, bf16
 	Peaks   struct {
 		F32GFLOPS  float64 `json:"f32_gflops"`
 		BF16GFLOPS float64 `json:"bf16_gflops"`
 		ReadGBs    float64 `json:"read_gb_s"`
-	} `json:"peaks"`
+	} `json:"peaks"` // of all threads together
 	Memory struct {
 		TotalMB     int64 `json:"total_mb"`
 		AvailableMB int64 `json:"available_mb"`
@@ -38,11 +39,16 @@ type diagnosis struct {
 	} `json:"fits"`
 }
 
-// tierSpeed is what one tier of kernels reaches.
-type tierSpeed struct {
-	F32GFLOPS  float64 `json:"f32_gflops"`
-	BF16GFLOPS float64 `json:"bf16_gflops"`
-	Chosen     bool    `json:"chosen"`
+// tierChoice is how products of one arithmetic are made, and what else was tried.
+type tierChoice struct {
+	Chosen     string          `json:"chosen"`
+	Candidates []tierCandidate `json:"candidates"`
+}
+
+type tierCandidate struct {
+	Tier   string  `json:"tier"`
+	GFLOPS float64 `json:"gflops"` // of one thread; 0: not measured
+	Note   string  `json:"note,omitempty"`
 }
 
 // Bytes that a parameter takes: master weight, packed weight; in training also gradient and two
@@ -53,31 +59,21 @@ const (
 )
 
 func (c *doctorCmd) Run(a *app) error {
-	chosen, err := a.compute()
+	e, err := a.compute()
 	if err != nil {
 		return err
 	}
-	d := diagnosis{CPU: cpu.Name(), OS: runtime.GOOS + "/" + runtime.GOARCH, Threads: chosen.Pool().Threads(), Tiers: map[string]tierSpeed{}}
-	const within = 120 * time.Millisecond
-	for i, name := range kernel.Tiers() {
-		if err := a.ctx.Err(); err != nil {
-			return err
+	d := diagnosis{CPU: cpu.Name(), OS: runtime.GOOS + "/" + runtime.GOARCH, Threads: e.Pool().Threads(), Tiers: map[string]tierChoice{}}
+	for _, x := range e.Describe() {
+		t := d.Tiers[x.DType.String()]
+		t.Candidates = append(t.Candidates, tierCandidate{x.Tier, x.GFLOPS, x.Note})
+		if x.Chosen {
+			t.Chosen = x.Tier
 		}
-		a.bar.stage("measuring "+name, float64(i)/float64(len(kernel.Tiers())+1))
-		e, err := kernel.New(a.Threads, name)
-		if err != nil {
-			return err
-		}
-		s := tierSpeed{
-			F32GFLOPS:  machine.Products(e, kernel.F32, within) / 1e9,
-			BF16GFLOPS: machine.Products(e, kernel.BF16, within) / 1e9,
-			Chosen:     name == chosen.Tier(),
-		}
-		e.Close()
-		d.Tiers[name] = s
-		d.Peaks.F32GFLOPS, d.Peaks.BF16GFLOPS = max(d.Peaks.F32GFLOPS, s.F32GFLOPS), max(d.Peaks.BF16GFLOPS, s.BF16GFLOPS)
+		d.Tiers[x.DType.String()] = t
 	}
-	d.Peaks.ReadGBs = machine.ReadBandwidth(chosen, within) / 1e9
+	d.Peaks.F32GFLOPS, d.Peaks.BF16GFLOPS = e.Peak(kernel.F32), e.Peak(kernel.BF16)
+	d.Peaks.ReadGBs = machine.ReadBandwidth(e, 200*time.Millisecond) / 1e9
 	total, available := machine.Memory()
 	d.Memory.TotalMB, d.Memory.AvailableMB = total>>20, available>>20
 	if available == 0 {
@@ -87,36 +83,43 @@ func (c *doctorCmd) Run(a *app) error {
 	if a.JSON {
 		return a.emit(d)
 	}
-	a.print("processor   %s, %s, %d threads", d.CPU, d.OS, d.Threads)
-	a.print("\nkernels     matrix products in GFLOP/s, measured now\n            %-12s %8s %8s", "tier", "f32", "bf16")
-	for _, name := range kernel.Tiers() {
-		s, mark := d.Tiers[name], ""
-		if s.Chosen {
-			mark = "  <- in use"
-		}
-		a.print("            %-12s %8.0f %8.0f%s", name, s.F32GFLOPS, s.BF16GFLOPS, mark)
-	}
-	a.print("            %s", why(a.CPU))
-	a.print("\nmemory      %s, %s available, read at %.1f GB/s", size(total), size(available), d.Peaks.ReadGBs)
-	return a.print("room        to train about %s parameters, to run about %s; presets: %s", count(float64(d.Fits.TrainParams)), count(float64(d.Fits.RunParams)), presets())
+	return a.print("%s", d.text(total, available))
 }
 
-// why says how the tier in use was chosen.
-func why(flag string) string {
-	if flag != "" {
-		return "in use because --cpu asks for it"
+// text is the diagnosis for people.
+func (d *diagnosis) text(total, available int64) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	line("processor   %s, %s, %d threads", d.CPU, d.OS, d.Threads)
+	line("tiers       %s (--cpu or HAENYEO_CPU asks for one)", strings.Join(kernel.Tiers(), ", "))
+	for _, dt := range []string{"bf16", "f32"} {
+		line("\nproducts in %s, GFLOP/s of one thread", dt)
+		for _, c := range d.Tiers[dt].Candidates {
+			mark, speed := "", fmt.Sprintf("%6.0f", c.GFLOPS)
+			if c.Tier == d.Tiers[dt].Chosen {
+				mark = "  <- in use"
+			}
+			if c.GFLOPS == 0 {
+				speed = "     -  " + c.Note
+			}
+			line("            %-12s %s%s", c.Tier, speed, mark)
+		}
 	}
-	return "in use because it is the best that this processor has; --cpu or HAENYEO_CPU takes another"
+	line("\npeak        %.0f GFLOP/s in bf16, %.0f in f32, all threads, measured now", d.Peaks.BF16GFLOPS, d.Peaks.F32GFLOPS)
+	line("memory      %s, %s available, read at %.1f GB/s", size(total), size(available), d.Peaks.ReadGBs)
+	line("room        to train about %s parameters, to run about %s", count(float64(d.Fits.TrainParams)), count(float64(d.Fits.RunParams)))
+	fmt.Fprintf(&b, "sizes       %s", presets())
+	return b.String()
 }
 
 // presets lists the sizes that create knows.
 func presets() string {
-	s := ""
+	var list []string
 	for _, name := range []string{"nano", "S", "M"} {
 		if cfg, err := create.Preset(name, 0); err == nil {
-			total, _ := cfg.Sizes()
-			s += fmt.Sprintf("%s %s  ", name, count(float64(total)))
+			total, active := cfg.Sizes()
+			list = append(list, fmt.Sprintf("%s %s (%s active)", name, count(float64(total)), count(float64(active))))
 		}
 	}
-	return s
+	return strings.Join(list, ", ")
 }

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/haenyeo/haenyeo"
-	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
 	"github.com/haenyeo/haenyeo/train"
@@ -66,7 +64,7 @@ func (c *pretrainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	w := &watch{a: a, peak: machine.Products(e, parseDType(c.DType), 30*time.Millisecond)}
+	w := &watch{a: a, peak: 1e9 * e.Peak(parseDType(c.DType))}
 	r := haenyeo.PretrainRequest{
 		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.Seq, Steps: c.Steps, Seed: c.Seed,
 		Out: c.Out, Resume: c.Resume, Engine: e, Options: options, Emit: w.event, Logger: a.log,

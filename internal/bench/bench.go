@@ -52,6 +52,3 @@ func repeat(ctx context.Context, n int, work float64, f func() error) ([]float64
 	}
 	return rates, nil
 }
-
-// peakTime is how long a peak is measured.
-const peakTime = 150 * time.Millisecond

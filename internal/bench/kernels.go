@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/kernel"
 )
 
@@ -12,13 +11,13 @@ import (
 // backward, plain and grouped over experts, and attention.
 func Kernels(ctx context.Context, e *kernel.Engine, runs int, emit func(Result) error) error {
 	for _, dt := range []kernel.DType{kernel.BF16, kernel.F32} {
-		peak := machine.Products(e, dt, peakTime) / 1e9
+		peak := e.Peak(dt)
 		report := func(name string, flops float64, f func()) error {
 			rates, err := repeat(ctx, runs, flops/1e9, func() error { f(); return nil })
 			if err != nil {
 				return err
 			}
-			peak = max(peak, machine.Products(e, dt, peakTime/4)/1e9)
+			peak = max(peak, e.Peak(dt))
 			return emit(result(fmt.Sprintf("%s %v", name, dt), "GFLOP/s", rates, peak, e.Pool().Threads()))
 		}
 		for _, s := range products {

@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 
 	"github.com/haenyeo/haenyeo/create"
-	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
@@ -40,7 +39,7 @@ func Train(ctx context.Context, e *kernel.Engine, t Training) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	before := machine.Products(e, t.DType, peakTime)
+	before := e.Peak(t.DType)
 	opt := train.Defaults(t.Optimizer, t.Steps, &cfg)
 	opt.DType, opt.Warmup, opt.Schedule = t.DType.String(), 0, optim.Constant
 	var rates []float64
@@ -56,7 +55,7 @@ func Train(ctx context.Context, e *kernel.Engine, t Training) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	peak := max(before, machine.Products(e, t.DType, peakTime))
+	peak := 1e9 * max(before, e.Peak(t.DType))
 	_, active := cfg.Sizes()
 	name := fmt.Sprintf("train %s %v B%d T%d %s", t.Preset, t.DType, t.Batch, t.Seq, t.Optimizer)
 	return result(name, "tokens/s", rates, peak/(6*float64(active)), e.Pool().Threads()), nil

@@ -14,11 +14,6 @@ func TestNumbersArePlausible(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	for _, dt := range []kernel.DType{kernel.F32, kernel.BF16} {
-		if got := Products(e, dt, time.Millisecond); got < 1e7 || got > 1e16 {
-			t.Errorf("%v products: %g FLOP/s", dt, got)
-		}
-	}
 	if !testing.Short() {
 		if got := ReadBandwidth(e, time.Millisecond); got < 1e8 || got > 1e13 {
 			t.Errorf("read bandwidth: %g bytes/s", got)

@@ -6,21 +6,6 @@ import (
 	"github.com/haenyeo/haenyeo/kernel"
 )
 
-// Products returns the most FLOP/s that matrix products of dt reach within the given time: one layer
-// of n inputs and outputs over n rows, its operands in cache.
-func Products(e *kernel.Engine, dt kernel.DType, within time.Duration) float64 {
-	const n = 768
-	x, y, w := make([]float32, n*n), make([]float32, n*n), make([]float32, n*n)
-	for i := range x {
-		x[i], w[i] = float32(i%13)-6, float32(i%7)-3 // no denormals: they take an assist each
-	}
-	layer := e.NewWeight(n, n, dt)
-	e.Pack([]*kernel.Weight{layer}, [][]float32{w})
-	groups := []kernel.Group{{W: layer, Hi: n}}
-	best := fastest(within, func() { e.Linear(y, n, x, n, nil, groups, false) })
-	return 2 * n * n * n / best.Seconds()
-}
-
 // ReadBandwidth returns the bytes per second at which all threads together read memory that is in
 // no cache.
 func ReadBandwidth(e *kernel.Engine, within time.Duration) float64 {
