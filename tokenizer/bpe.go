@@ -67,9 +67,9 @@ func (m *merger) rank(a, b uint32) uint32 {
 }
 
 const (
-	shortPiece  = 96    // bytes; up to here the scan is faster than the heap
-	windowBytes = 32768 // longest piece that is merged at once
-	windowTail  = 2048  // what the end of a window may get wrong
+	shortPiece  = 48   // bytes; up to here the scan is faster than the heap
+	windowBytes = 2048 // longest piece that is merged at once
+	windowTail  = 128  // what the end of a window may get wrong
 )
 
 // mergeScratch is what merging needs besides the tables; it grows to the largest window once.
@@ -87,7 +87,7 @@ func (m *merger) merge(dst []int32, piece string, s *mergeScratch, length func(i
 		}
 		return dst
 	}
-	return m.mergeEndless(dst, piece, s, length)
+	return m.mergeEndless(dst, piece, s, length, windowBytes, windowTail)
 }
 
 // window merges a piece of any length at once. The result is good until the next call.
@@ -254,44 +254,45 @@ func siftUp(h []uint64, i int) {
 // merge across a border that the whole would make, the two tokens beside that border would make alone, because until then
 // everything inside tokens happens as it does alone. So: merge a window; keep its tokens but those near its end; start the
 // next window at the border of the last one kept; accept when the pair across that border stands the test. If it does not,
-// keep one less, a few times; then take the window again with twice its size, at worst up to the end of the piece.
-func (m *merger) mergeEndless(dst []int32, piece string, s *mergeScratch, length func(id uint32) int) []int32 {
+// keep one less, a few times; then go back ever further and take ever larger windows, at worst the whole piece.
+func (m *merger) mergeEndless(dst []int32, piece string, s *mergeScratch, length func(id uint32) int, window, tail int) []int32 {
 	const retries = 8
 	var (
-		probe mergeScratch
-		start = len(dst) // tokens from here on belong to this piece
-		floor = start    // tokens before floor stay
-		at    = 0        // byte where the next window begins
-		size  = windowBytes
-		tries = 0
+		probe  mergeScratch
+		start  = len(dst) // tokens from here on belong to this piece
+		at     = 0        // byte where the next window begins
+		size   = window
+		failed = 0 // the last border that did not stand
+		tries  = 0 // since a border beyond failed stood
 	)
 	for at < len(piece) {
 		end := min(at+size, len(piece))
 		ids := m.window(piece[at:end], s)
 		if len(dst) > start && !m.neighbours(piece[:at+length(ids[0])], uint32(dst[len(dst)-1]), ids[0], &probe, length) {
-			for tries++; len(dst) > floor; {
-				at -= length(uint32(dst[len(dst)-1]))
-				dst = dst[:len(dst)-1]
-				if tries < retries {
-					break
-				}
+			failed = max(failed, at)
+			back := 1
+			if tries++; tries > retries {
+				size *= 2
+				back = size
 			}
-			if len(dst) == floor {
-				size, tries = 2*size, 0
+			for to := at - back; at > to && len(dst) > start; dst = dst[:len(dst)-1] {
+				at -= length(uint32(dst[len(dst)-1]))
 			}
 			continue
 		}
 		keep := len(ids)
 		if end < len(piece) {
-			for tail := 0; keep > 1 && tail < windowTail; {
+			for left := 0; keep > 1 && left < tail; {
 				keep--
-				tail += length(ids[keep])
+				left += length(ids[keep])
 			}
 		}
-		floor, tries, size = len(dst), 0, windowBytes
 		for _, id := range ids[:keep] {
 			at += length(id)
 			dst = append(dst, int32(id))
+		}
+		if at > failed {
+			size, tries = window, 0
 		}
 	}
 	return dst

@@ -88,11 +88,11 @@ func (t *Tokenizer) readConfig(raw []byte) error {
 	if c.ChatTemplate, err = readChatTemplate(f.Template); err != nil {
 		return err
 	}
-	if c.BOS == "" && t.bos >= 0 {
-		c.BOS = string(t.TokenBytes(t.bos))
+	if c.BOS == "" {
+		c.BOS = t.config.BOS
 	}
-	if c.EOS == "" && t.eos >= 0 {
-		c.EOS = string(t.TokenBytes(t.eos))
+	if c.EOS == "" {
+		c.EOS = t.config.EOS
 	}
 	c.AddBOS, c.AddEOS = f.AddBOS != nil && *f.AddBOS, f.AddEOS != nil && *f.AddEOS
 	prefix, suffix := t.prefix, t.suffix
@@ -105,10 +105,13 @@ func (t *Tokenizer) readConfig(raw []byte) error {
 	if f.AddEOS == nil {
 		t.suffix = suffix
 	}
-	t.config.AddBOS, t.config.AddEOS = len(t.prefix) > 0, len(t.suffix) > 0
+	t.config.AddBOS, t.config.AddEOS = isToken(t.prefix, t.bos), isToken(t.suffix, t.eos)
 	t.file.config = file
 	return nil
 }
+
+// isToken tells whether what a template adds is this one token, which the flags of Config can say too.
+func isToken(ids []int32, token int32) bool { return len(ids) == 1 && ids[0] == token }
 
 // tokenContent is a token as files write it: its text, or an object that holds it.
 type tokenContent string

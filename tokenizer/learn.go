@@ -38,8 +38,8 @@ type learner[S uint16 | uint32] struct {
 	floor  int64
 	sketch []uint32 // see recount
 	pairs  pairTable
-	queue pairQueue
-	lists occurrences
+	queue  pairQueue
+	lists  occurrences
 
 	// What one merge makes, by the symbol beside it.
 	before, after side

@@ -226,9 +226,15 @@ func (t *Tokenizer) marshalConfig() ([]byte, error) {
 	keep("bos_token", c.BOS)
 	keep("eos_token", c.EOS)
 	keep("pad_token", c.Pad)
-	file["add_bos_token"], file["add_eos_token"] = c.AddBOS, c.AddEOS
-	if raw, ok := t.file.config["chat_template"]; !ok || raw[0] != '[' {
+	if old, err := readChatTemplate(t.file.config["chat_template"]); err != nil || old != c.ChatTemplate {
 		set("chat_template", c.ChatTemplate != "", c.ChatTemplate)
+	}
+	// The flags would take back what a template adds beside BOS and EOS.
+	if len(t.prefix) == 0 || c.AddBOS {
+		file["add_bos_token"] = c.AddBOS
+	}
+	if len(t.suffix) == 0 || c.AddEOS {
+		file["add_eos_token"] = c.AddEOS
 	}
 	if c.ModelMaxLength > 0 {
 		file["model_max_length"] = c.ModelMaxLength

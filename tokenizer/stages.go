@@ -134,9 +134,11 @@ func (t *Tokenizer) readPostProcessor() error {
 	}
 	if len(t.prefix) == 1 {
 		t.bos = t.prefix[0]
+		t.config.BOS, t.config.AddBOS = string(t.vocab.of(t.bos)), true
 	}
 	if len(t.suffix) == 1 {
 		t.eos = t.suffix[0]
+		t.config.EOS, t.config.AddEOS = string(t.vocab.of(t.eos)), true
 	}
 	return nil
 }

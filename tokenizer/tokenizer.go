@@ -324,8 +324,11 @@ func (t *Tokenizer) TokenBytes(id int32) []byte {
 	return t.vocab.of(id)
 }
 
-// TokenType gives the type that GGUF stores for a token.
+// TokenType gives the type that GGUF stores for a token; 0 for an id out of range.
 func (t *Tokenizer) TokenType(id int32) TokenType {
+	if id < 0 || int(id) >= t.VocabSize() {
+		return 0
+	}
 	switch t.vocab.kind[id] {
 	case specialKind:
 		return Control
