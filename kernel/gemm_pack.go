@@ -1,11 +1,12 @@
 package kernel
 
-// Packers turn windows of float32 matrices into words (see gemm_tile.go). There are three, each
-// with a portable twin here:
+// Packers turn windows of float32 matrices into words (see gemm_tile.go), each with a portable twin
+// here:
 //
 //	rows   a row of the window becomes a row of words            A
 //	cols   a row (or pair of rows) becomes a step                B, or Aᵀ with aRow 1
 //	trans  a row becomes a column of a panel                     B of a transposed matrix
+//	turn   a column becomes a row of words                       Aᵀ for tiles, which need rows
 
 // pack describes one call. Assembly reads this struct by field name.
 type pack struct {
@@ -14,7 +15,7 @@ type pack struct {
 	lds        int     // floats from row to row of src
 	rows, cols int     // size of the window
 	dst        []float32
-	ldd        int // words from row to row (rows) or step to step (cols, trans)
+	ldd        int // words from row to row (rows, turn) or step to step (cols, trans)
 	next       int // words from panel to panel (cols, trans)
 	steps      int // cols: steps to write, zero past the last row
 }
@@ -99,6 +100,24 @@ func packTransPortable(p *pack, nr int, paired bool) {
 			x, d := p.row(j0+j), p.dst[j0/nr*p.next:]
 			for s := range n {
 				d[s*p.ldd+j] = word(x, s, paired)
+			}
+		}
+	}
+}
+
+func packTurnPortable(p *pack, nr int, paired bool) {
+	n := padSteps(stepsOf(p.rows, paired))
+	for j := range (p.cols + nr - 1) / nr * nr {
+		d := p.dst[j*p.ldd:][:n]
+		for s := range d {
+			d[s] = 0
+			if j >= p.cols {
+				continue
+			}
+			if paired {
+				d[s] = pair(word(p.row(2*s), j, false), word(p.row(2*s+1), j, false))
+			} else {
+				d[s] = word(p.row(s), j, false)
 			}
 		}
 	}

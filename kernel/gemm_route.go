@@ -14,7 +14,7 @@ import "unsafe"
 type route struct {
 	name  string
 	pair  bool // words are pairs of bfloat16
-	exact bool // steps must be whole multiples of stepBlock, and A row-major (AMX)
+	exact bool // steps must be whole multiples of stepBlock, and A row-major
 	nr    int  // columns of a panel
 	mr    int  // rows of the largest tile
 	mc    int  // rows of A to keep in cache at once
@@ -26,6 +26,7 @@ type route struct {
 	rows  func(*pack)
 	cols  func(*pack)
 	trans func(*pack)
+	turn  func(*pack) // exact only
 }
 
 // block is the work space of one product inside a task. It must live on the heap (in a worker's
@@ -65,6 +66,15 @@ func (r *route) packTrans(p *pack) {
 	}
 }
 
+//go:noinline
+func (r *route) packTurn(p *pack) {
+	p.checkSource()
+	if p.rows > 0 && p.cols > 0 {
+		_ = p.dst[(r.padCols(p.cols)-1)*p.ldd+padSteps(stepsOf(p.rows, r.pair))-1]
+		r.turn(p)
+	}
+}
+
 // steps is the number of steps of a product over k.
 func (r *route) steps(k int) int {
 	n := stepsOf(k, r.pair)
@@ -87,8 +97,18 @@ func (r *route) padCols(n int) int { return (n + r.nr - 1) / r.nr * r.nr }
 
 // leftLen and rightLen are the words that left or leftT of [m,k], and right or rightT of [k,n],
 // may fill.
-func (r *route) leftLen(m, k int) int  { return r.padCols(m) * padSteps(stepsOf(k, r.pair)) }
+func (r *route) leftLen(m, k int) int  { return r.padCols(m) * r.rowWords(k) }
 func (r *route) rightLen(n, k int) int { return r.padCols(n) * padSteps(stepsOf(k, r.pair)) }
+
+// rowWords is the stride of packed rows of k elements. Tiles load 16 rows at once, which must not
+// fall into the same cache sets.
+func (r *route) rowWords(k int) int {
+	n := padSteps(stepsOf(k, r.pair))
+	if r.exact {
+		n += stepBlock
+	}
+	return n
+}
 
 // left makes A of x [m,k], rows idx when it is not nil, and sets the steps of b. Float32 rows that
 // follow each other are used in place.
@@ -99,7 +119,7 @@ func (r *route) left(b *block, buf, x []float32, ld int, idx []int32, m, k int) 
 		b.a, b.aRow = x, ld
 		return
 	}
-	b.a, b.aRow = buf, padSteps(b.steps)
+	b.a, b.aRow = buf, r.rowWords(k)
 	b.pack = pack{src: x, idx: idx, lds: ld, rows: m, cols: k, dst: buf, ldd: b.aRow}
 	r.packRows(&b.pack)
 }
@@ -107,6 +127,12 @@ func (r *route) left(b *block, buf, x []float32, ld int, idx []int32, m, k int) 
 // leftT makes A of xᵀ, x [k,m].
 func (r *route) leftT(b *block, buf, x []float32, ld int, idx []int32, m, k int) {
 	b.steps = r.steps(k)
+	if r.exact {
+		b.a, b.aRow, b.aStep = buf, r.rowWords(k), 1
+		b.pack = pack{src: x, idx: idx, lds: ld, rows: k, cols: m, dst: buf, ldd: b.aRow}
+		r.packTurn(&b.pack)
+		return
+	}
 	b.a, b.aRow, b.aStep = buf, 1, r.padCols(m)
 	b.pack = pack{src: x, idx: idx, lds: ld, rows: k, cols: m, dst: buf, ldd: b.aStep, next: r.nr, steps: b.steps}
 	r.packCols(&b.pack)

@@ -92,6 +92,17 @@ func eachTier(t *testing.T, f func(t *testing.T, e *Engine, dt DType, rng *rand.
 			})
 		}
 	}
+	for _, r := range twinRoutes() {
+		t.Run(r.name+" twin", func(t *testing.T) {
+			e, err := New(2, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer e.Close()
+			e.bf16 = r
+			f(t, e, BF16, rand.New(rand.NewPCG(1, 2)))
+		})
+	}
 }
 
 // size draws a dimension: mostly around the edges of tiles, now and then larger.
@@ -187,10 +198,19 @@ type layer struct {
 
 func newLayer(rng *rand.Rand, e *Engine, dt DType, exact bool) *layer {
 	l := &layer{n: size(rng), k: size(rng)}
+	long := 0 // one long dimension needs several passes
+	switch rng.IntN(12) {
+	case 0:
+		l.n, l.k = 1+rng.IntN(40), 500+rng.IntN(700)
+	case 1:
+		l.n, l.k = 500+rng.IntN(700), 1+rng.IntN(40)
+	case 2:
+		l.n, l.k, long = 1+rng.IntN(40), 1+rng.IntN(40), 500+rng.IntN(700)
+	}
 	rows := 0
 	for range 1 + rng.IntN(3)*rng.IntN(2) {
 		rows += rng.IntN(3) // rows that belong to no group
-		n := size(rng) * min(1, rng.IntN(8))
+		n := size(rng)*min(1, rng.IntN(8)) + long
 		l.bounds = append(l.bounds, [2]int{rows, rows + n})
 		rows += n
 	}
@@ -269,7 +289,7 @@ func TestMultiply(t *testing.T) {
 			var ms []matrix
 			var before [][]float32
 			for range 1 + rng.IntN(4) {
-				p := Product{M: size(rng), N: size(rng), K: size(rng), Alpha: 1, TransA: rng.IntN(2) == 0, TransB: rng.IntN(2) == 0}
+				p := Product{M: size(rng), N: size(rng), K: size(rng) + rng.IntN(2)*rng.IntN(900), Alpha: 1, TransA: rng.IntN(2) == 0, TransB: rng.IntN(2) == 0}
 				if rng.IntN(2) == 0 {
 					p.Alpha, p.Beta = float32(rng.IntN(4)), float32(rng.IntN(3))-0.5
 				}

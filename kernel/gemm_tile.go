@@ -28,6 +28,7 @@ type tile struct {
 	cols        int
 	panels      int
 	alpha, beta float32
+	scratch     []float32 // of a micro-kernel that cannot do all of this in registers
 }
 
 // check panics when t reaches outside its slices: assembly does not look.

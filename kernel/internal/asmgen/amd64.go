@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // gpr is an integer register by its number in the encoding. BP belongs to the frame pointer and
 // SP to the stack; R14 and R15 are free in functions of the ABI0.
@@ -128,4 +131,45 @@ func (a *asm) evex(op evexOp, rm any, src, dst zmm) {
 		text = fmt.Sprintf("%s %v, Y%d", op.name, rm, int(dst))
 	}
 	a.raw(text, append(code, tail...))
+}
+
+// tileOp writes an AMX instruction, operands in the assembler's order: memory is base plus a row
+// stride in index, tiles are numbers.
+//
+// Source: Intel SDM volume 2; VEX.128 map 0F38.
+func (a *asm) tileOp(name string, operands ...any) {
+	code := []byte{0xC4, 0xE2, 0x78, 0, 0}
+	tile := func(i int) byte { return byte(operands[i].(int)) }
+	memory := func(m mem, reg byte) { // with a displacement of four bytes
+		code[1] &^= byte(m.index>>3)<<6 | byte(m.base>>3)<<5
+		code[4] = reg<<3 | 0x84
+		code = append(code, byte(m.index&7)<<3|byte(m.base&7), byte(m.off), byte(m.off>>8), byte(m.off>>16), byte(m.off>>24))
+	}
+	switch name {
+	case "LDTILECFG": // base without an encoding that asks for more: AX, CX, DX, BX, SI, DI
+		code[3], code[4] = 0x49, byte(operands[0].(mem).base)
+	case "TILERELEASE":
+		code[3], code[4] = 0x49, 0xC0
+	case "TILEZERO":
+		code[2], code[3], code[4] = 0x7B, 0x49, 0xC0|tile(0)<<3
+	case "TILELOADD":
+		code[2], code[3] = 0x7B, 0x4B
+		memory(operands[0].(mem), tile(1))
+	case "TILESTORED":
+		code[2], code[3] = 0x7A, 0x4B
+		memory(operands[1].(mem), tile(0))
+	case "TDPBF16PS": // d += a·b, written b, a, d
+		code[2], code[3], code[4] = (15&^tile(0))<<3|2, 0x5C, 0xC0|tile(2)<<3|tile(1)
+	default:
+		panic("asmgen: no tile instruction " + name)
+	}
+	text := make([]string, len(operands))
+	for i, o := range operands {
+		if n, ok := o.(int); ok {
+			text[i] = fmt.Sprintf("T%d", n)
+		} else {
+			text[i] = fmt.Sprint(o)
+		}
+	}
+	a.raw(strings.TrimSpace(name+" "+strings.Join(text, ", ")), code)
 }

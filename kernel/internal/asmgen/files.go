@@ -11,6 +11,7 @@ type file struct {
 var files = []file{
 	{"gemm_avx512_amd64.s", gemmAVX512},
 	{"pack_avx512_amd64.s", packAVX512},
+	{"gemm_amx_amd64.s", gemmAMX},
 	{"gemm_avx2_amd64.s", gemmAVX2},
 	{"pack_avx2_amd64.s", packAVX2},
 	{"vector_avx512_amd64.s", func(a *asm) { vectorFileAMD64(a, true) }},

@@ -44,6 +44,19 @@ func TestEncodings(t *testing.T) {
 	add(vcvtne2ps2bf16, mem{base: si, off: -64}, zmm(2), zmm(1), "vcvtne2ps2bf16 zmm1,zmm2,zmmword ptr [rsi-0x40]")
 	add(vcvtneps2bf16, zmm(18), 0, zmm(25), "vcvtneps2bf16 ymm25,zmm18")
 	add(vcvtneps2bf16, mem{base: bx, index: cx, scale: 1}, 0, zmm(5), "vcvtneps2bf16 ymm5,zmmword ptr [rbx+rcx*1]")
+	tile := func(text, name string, operands ...any) {
+		a.tileOp(name, operands...)
+		want = append(want, text)
+	}
+	tile("ldtilecfg [rdi]", "LDTILECFG", mem{base: di})
+	tile("tilerelease", "TILERELEASE")
+	tile("tilezero tmm5", "TILEZERO", 5)
+	tile("tileloadd tmm6,[rdi+r9*1+0x40]", "TILELOADD", mem{base: di, index: r9, scale: 1, off: 64}, 6)
+	tile("tileloadd tmm3,[r14+rcx*1+0x0]", "TILELOADD", mem{base: r14, index: cx, scale: 1}, 3)
+	tile("tileloadd tmm1,[rbx+r10*1+0x0]", "TILELOADD", mem{base: bx, index: r10, scale: 1}, 1)
+	tile("tilestored [rdx+r10*1+0x40],tmm1", "TILESTORED", 1, mem{base: dx, index: r10, scale: 1, off: 64})
+	tile("tdpbf16ps tmm1,tmm4,tmm7", "TDPBF16PS", 7, 4, 1)
+	tile("tdpbf16ps tmm2,tmm5,tmm6", "TDPBF16PS", 6, 5, 2)
 	var code []byte
 	for _, f := range strings.Fields(a.buf.String()) {
 		if hex, ok := strings.CutPrefix(strings.TrimSuffix(f, ";"), "$0x"); ok && len(hex) == 2 {

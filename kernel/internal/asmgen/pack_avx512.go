@@ -1,5 +1,7 @@
 package main
 
+import "fmt"
+
 // Packers for 512-bit vectors: float32 matrices in, words out (see kernel/gemm_pack.go for the
 // layouts). bfloat16 is rounded by VCVTNE2PS2BF16, which turns 32 floats into 16 words.
 //
@@ -13,6 +15,7 @@ func packAVX512(a *asm) {
 	a.packColsAVX512("packColsBF16AVX512", true)
 	a.packTransAVX512("packTransF32AVX512", false)
 	a.packTransAVX512("packTransBF16AVX512", true)
+	a.packTurnAVX512("packTurnBF16AVX512")
 	interleave := make([]uint32, 16)
 	for i := range interleave {
 		interleave[i] = uint32(i) | uint32(16+i)<<16
@@ -276,6 +279,65 @@ func (a *asm) packTransAVX512(name string, bf16 bool) {
 	a.op("LEAQ", mem{base: di, index: r15, scale: 1, off: -64}, di)
 	a.op("TESTQ", r9, r9)
 	a.op("JGT", "rows")
+	a.op("VZEROUPPER")
+	a.op("RET")
+}
+
+// packTurnAVX512: columns of the window become rows of words, by interleaving pairs of rows and
+// transposing blocks of 16 pairs and 16 columns. Whole blocks are written, zero outside the window.
+func (a *asm) packTurnAVX512(name string) {
+	a.packProlog(name, 0)
+	a.op("KXNORW", kreg(3), kreg(3), kreg(3))
+	a.op("MOVQ", "pack_cols(SI)", r11)
+	a.op("XORL", r14, r14)
+	a.at("cols") // 16 columns, at R14 bytes in a row; DI is the first of their rows of words
+	a.clampedMask(r11, 16)
+	a.op("KMOVW", dx, kreg(1))
+	a.op("MOVQ", "pack_src(SI)", ax)
+	a.op("MOVQ", "pack_rows(SI)", r9)
+	a.op("MOVQ", di, bx)
+	a.at("block") // 16 pairs of rows from AX on, of R9 rows left
+	a.op("VMOVDQU32", "interleave<>(SB)", zmm(28))
+	a.op("CMPQ", r9, 32)
+	a.op("JGE", "whole")
+	for i := range 16 {
+		a.op("VPXORD", zmm(i), zmm(i), zmm(i))
+	}
+	a.at("whole")
+	for i := range 16 {
+		one := fmt.Sprintf("one%d", i)
+		if i > 0 {
+			a.op("CMPQ", r9, 2*i)
+			a.op("JLE", "turn")
+		}
+		lo, hi := zmm(16+2*(i%6)), zmm(17+2*(i%6))
+		a.op("VMOVUPS.Z", mem{base: ax, index: r14, scale: 1}, kreg(1), lo)
+		a.op("VPXORD", hi, hi, hi)
+		a.op("CMPQ", r9, 2*i+1)
+		a.op("JEQ", one)
+		a.op("ADDQ", r8, ax)
+		a.op("VMOVUPS.Z", mem{base: ax, index: r14, scale: 1}, kreg(1), hi)
+		a.at(one)
+		a.op("ADDQ", r8, ax)
+		a.evex(vcvtne2ps2bf16, lo, hi, zmm(i))
+		a.op("VPERMW", zmm(i), zmm(28), zmm(i))
+	}
+	a.at("turn")
+	a.transpose16(3)
+	a.op("MOVQ", bx, r13)
+	for j := range 16 {
+		a.op("VMOVUPS", zmm(j), mem{base: r13})
+		a.op("ADDQ", r10, r13)
+	}
+	a.op("ADDQ", 64, bx)
+	a.op("SUBQ", 32, r9)
+	a.op("JGT", "block")
+	a.op("MOVQ", r10, cx)
+	a.op("SHLQ", 4, cx)
+	a.op("ADDQ", cx, di)
+	a.op("ADDQ", 64, r14)
+	a.op("SUBQ", 16, r11)
+	a.op("JGT", "cols")
 	a.op("VZEROUPPER")
 	a.op("RET")
 }
