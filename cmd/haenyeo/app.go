@@ -25,7 +25,6 @@ type app struct {
 	stderr io.Writer
 	log    *slog.Logger
 	bar    *progress
-	kept   string // said after "interrupted": what was saved, if anything
 
 	engine *kernel.Engine // made by compute
 }
@@ -73,7 +72,7 @@ func (a *app) compute() (*kernel.Engine, error) {
 	if a.engine == nil {
 		e, err := kernel.New(a.Threads, a.CPU)
 		if err != nil {
-			return nil, usageError{err}
+			return nil, err
 		}
 		a.engine = e
 	}

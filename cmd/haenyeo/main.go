@@ -11,9 +11,14 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/train"
 )
 
 // grammar is the whole command line.
@@ -91,8 +96,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if helped {
 		return exitDone
 	}
-	if err == nil && g.Threads < 0 {
-		err = misuse("--threads %d: give 0 (all) or more", g.Threads)
+	if err == nil {
+		err = g.check()
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "haenyeo: %v (see %s --help)\n", err, commandPath(err))
@@ -102,6 +107,17 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	err = command.Run(a)
 	a.close()
 	return a.status(err)
+}
+
+// check refuses flags that no command can follow.
+func (g *globals) check() error {
+	if g.Threads < 0 {
+		return fmt.Errorf("--threads %d: give 0 (all) or more", g.Threads)
+	}
+	if tiers := kernel.Tiers(); g.CPU != "" && !slices.Contains(tiers, g.CPU) {
+		return fmt.Errorf("--cpu %q: this machine has %s", g.CPU, strings.Join(tiers, ", "))
+	}
+	return nil
 }
 
 // commandPath is what to put before --help: the command in which parsing failed.
@@ -119,7 +135,11 @@ func (a *app) status(err error) int {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, context.Canceled) && a.ctx.Err() != nil:
-		fmt.Fprintf(a.stderr, "haenyeo: interrupted%s\n", a.kept)
+		why := "interrupted"
+		if run := new(train.Interrupted); errors.As(err, &run) {
+			why = run.Error() // says what was kept
+		}
+		fmt.Fprintf(a.stderr, "haenyeo: %s\n", why)
 		return exitInterrupted
 	case errors.Is(err, syscall.EPIPE):
 		return exitFailed // the reader of our output went away; nobody is there to read a complaint

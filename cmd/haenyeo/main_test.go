@@ -1,0 +1,507 @@
+package main
+
+// Command lines, run in this process: exit statuses, help, and the shape of what --json prints.
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+// execute runs one command line.
+func execute(t *testing.T, stdin string, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	status = run(context.Background(), append(args, "--threads=1"), strings.NewReader(stdin), &out, &complaints)
+	return status, out.String(), complaints.String()
+}
+
+// works runs a command line that must succeed and returns its standard output.
+func works(t *testing.T, stdin string, args ...string) string {
+	t.Helper()
+	status, out, complaints := execute(t, stdin, args...)
+	if status != exitDone {
+		t.Fatalf("%v: status %d\n%s", args, status, complaints)
+	}
+	return out
+}
+
+// jsonLines parses standard output that must be JSON objects and nothing else.
+func jsonLines(t *testing.T, out string) []map[string]any {
+	t.Helper()
+	var lines []map[string]any
+	for _, line := range strings.Split(strings.TrimSuffix(out, "\n"), "\n") {
+		var o map[string]any
+		if err := json.Unmarshal([]byte(line), &o); err != nil {
+			t.Fatalf("not a JSON object: %q: %v", line, err)
+		}
+		lines = append(lines, o)
+	}
+	return lines
+}
+
+// has checks that an object has these keys (and perhaps others).
+func has(t *testing.T, o map[string]any, keys ...string) {
+	t.Helper()
+	for _, k := range keys {
+		if _, ok := o[k]; !ok {
+			t.Errorf("key %q is missing: there are %v", k, slices.Sorted(maps.Keys(o)))
+		}
+	}
+}
+
+const testVocab = 320
+
+func testConfig() model.Config {
+	return model.Config{
+		ModelType: "deepseek_v3", VocabSize: testVocab, HiddenSize: 32, IntermediateSize: 48, NumHiddenLayers: 2, NumAttentionHeads: 2,
+		MaxPositionEmbeddings: 64, QLoraRank: 16, KVLoraRank: 16, QKNopeHeadDim: 8, QKRopeHeadDim: 8, VHeadDim: 8,
+		MoEIntermediateSize: 16, NRoutedExperts: 4, NSharedExperts: 1, NumExpertsPerTok: 2, FirstKDenseReplace: 1,
+		NormTopKProb: true, InitializerRange: 0.3, BOSTokenID: 0, EOSTokenID: []int{1},
+	}
+}
+
+// testText is enough for the tiny vocabulary, in several languages.
+func testText() string {
+	var b strings.Builder
+	for i := range 200 {
+		fmt.Fprintf(&b, "Record %d: the sea is deep, 바다는 깊다, el mar es hondo, laut itu dalam.\n", i)
+	}
+	return b.String()
+}
+
+// testModel makes a tiny model with a tokenizer.
+func testModel(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	e, err := kernel.New(1, "portable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	cfg := testConfig()
+	m, err := model.New(&cfg, e, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(42)
+	if err := m.Save(dir, kernel.F32); err != nil {
+		t.Fatal(err)
+	}
+	docs := func(yield func(string, error) bool) { yield(testText(), nil) }
+	tok, err := tokenizer.Train(context.Background(), docs, tokenizer.TrainOptions{VocabSize: testVocab})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tok.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func testTextFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "text.txt")
+	if err := os.WriteFile(path, []byte(strings.Repeat(testText(), 8)), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestStatusOfCommandLines(t *testing.T) {
+	dir := testModel(t)
+	missing := filepath.Join(t.TempDir(), "nothing")
+	bare := t.TempDir() // a model without tokenizer
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		copyFile(t, filepath.Join(dir, name), filepath.Join(bare, name))
+	}
+	empty := t.TempDir()
+	for _, c := range []struct {
+		args   string
+		status int
+		says   string // on stderr
+	}{
+		{"nonsense", exitUsage, "nonsense"},
+		{"generate", exitUsage, "<model>"},
+		{"generate DIR --prompt x --cpu abacus", exitUsage, "abacus"},
+		{"logits DIR", exitUsage, "--tokens"},
+		{"logits DIR --tokens 1,two", exitUsage, "two"},
+		{"generate DIR --prompt x --threads -3", exitUsage, "threads"},
+		{"generate DIR --prompt x --tokens 1", exitUsage, "exclude"},
+		{"generate DIR --prompt x --temperature -1", exitUsage, "temperature"},
+		{"generate DIR --prompt x --top-p 2", exitUsage, "top-p"},
+		{"generate DIR --prompt x --max-tokens -1", exitUsage, "max-tokens"},
+		{"generate DIR --prompt x --dtype f64", exitUsage, "dtype"},
+		{"generate DIR --prompt x", exitDone, ""},
+		{"generate DIR --prompt x --stop y", exitDone, ""},
+		{"generate MISSING --prompt x", exitFailed, "config.json"},
+		{"generate EMPTY --prompt x", exitFailed, "model directory"},
+		{"generate DIR --tokens 320", exitFailed, "320"},
+		{"generate DIR --tokens=-1", exitFailed, "-1"},
+		{"generate BARE --prompt x", exitFailed, "tokenizer"},
+		{"generate BARE --tokens 5 --max-tokens 3", exitDone, ""},
+		{"logits DIR --tokens 5,320", exitFailed, "320"},
+		{"logits BARE --tokens 5 --rounding none", exitDone, ""},
+		{"inspect MISSING", exitFailed, "no such file"},
+		{"convert DIR --out x", exitUsage, ".gguf"},
+		{"convert DIR --out /nowhere/x.gguf", exitFailed, "/nowhere"},
+		{"convert DIR --out x.gguf --type q3_k", exitUsage, "q3_k"},
+		{"tokenizer encode MISSING", exitFailed, "tokenizer"},
+		{"tokenizer train --vocab 300 --out x MISSING", exitFailed, "no such file"},
+		{"pretrain --data x", exitUsage, "--model or --config"},
+		{"pretrain --model DIR", exitUsage, "--data or --batches"},
+		{"pretrain --model DIR --data x --resume", exitUsage, "--out"},
+		{"pretrain --model DIR --data x --betas 0.9", exitUsage, "--betas"},
+		{"pretrain --model DIR --data x --lr=-1", exitUsage, "learning rate"},
+		{"pretrain --model DIR --data MISSING --steps 1", exitFailed, "no such file"},
+		{"bpb BARE MISSING", exitFailed, "tokenizer"},
+		{"create --size XL", exitUsage, "XL"},
+		{"create --steps 5 --budget 5m --out x", exitFailed, "one of them"},
+		{"create --out DIR", exitFailed, "something else"},
+		{"create --resume --out EMPTY", exitFailed, "no run to resume"},
+		{"bench train --steps 2", exitUsage, "--steps"},
+		{"bench decode MISSING", exitFailed, "config.json"},
+		{"version", exitDone, ""},
+	} {
+		t.Run(c.args, func(t *testing.T) {
+			args := strings.Fields(strings.NewReplacer("DIR", dir, "MISSING", missing, "BARE", bare, "EMPTY", empty).Replace(c.args))
+			status, _, complaints := execute(t, "", args...)
+			if status != c.status {
+				t.Errorf("status %d, want %d; %s", status, c.status, complaints)
+			}
+			if !strings.Contains(complaints, c.says) {
+				t.Errorf("stderr %q does not speak of %q", complaints, c.says)
+			}
+			if c.status != exitDone && strings.Count(complaints, "\n") != 1 {
+				t.Errorf("an error is one line, not %q", complaints)
+			}
+		})
+	}
+}
+
+func copyFile(t *testing.T, from, to string) {
+	t.Helper()
+	b, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, b, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Every command explains itself with one worked example, without a model.
+func TestHelpOfEveryCommand(t *testing.T) {
+	for _, c := range []string{
+		"create", "plan", "pretrain", "tokenizer train", "tokenizer encode", "tokenizer decode", "bpb", "generate", "logits", "inspect",
+		"convert", "doctor", "bench train", "bench decode", "bench prefill", "bench tokenizer", "bench kernels", "version",
+	} {
+		out := works(t, "", append(strings.Fields(c), "--help")...)
+		if strings.Count(out, "Example:") != 1 || !strings.Contains(out, "haenyeo "+c) {
+			t.Errorf("%s --help has no example of its own:\n%s", c, out)
+		}
+		for _, flag := range []string{"--json", "--threads", "--cpu", "-v"} {
+			if !strings.Contains(out, flag) {
+				t.Errorf("%s --help does not list %s", c, flag)
+			}
+		}
+	}
+	var out bytes.Buffer
+	if status := run(context.Background(), nil, nil, &out, &out); status != exitDone || !strings.Contains(out.String(), "create") {
+		t.Errorf("without arguments: status %d\n%s", status, out.String())
+	}
+}
+
+func TestGenerateJSON(t *testing.T) {
+	dir := testModel(t)
+	o := jsonLines(t, works(t, "", "generate", dir, "--prompt", "the sea", "--max-tokens", "8", "--temperature", "0", "--json"))[0]
+	if len(o) != 3 {
+		t.Errorf("keys %v", slices.Sorted(maps.Keys(o)))
+	}
+	if o["finish_reason"] != "length" || len(o["tokens"].([]any)) != 8 || o["text"] == "" {
+		t.Errorf("got %v", o)
+	}
+	plain := works(t, "", "generate", dir, "--prompt", "the sea", "--max-tokens", "8", "--temperature", "0")
+	if plain != o["text"].(string)+"\n" {
+		t.Errorf("plain %q, JSON %q", plain, o["text"])
+	}
+	if piped := works(t, "the sea\n", "generate", dir, "--max-tokens", "8", "--temperature", "0"); piped != plain {
+		t.Errorf("from stdin %q, from --prompt %q", piped, plain)
+	}
+	none := jsonLines(t, works(t, "", "generate", dir, "--tokens", "0,5", "--max-tokens", "0", "--json"))[0]
+	if fmt.Sprint(none["tokens"]) != "[]" {
+		t.Errorf("no tokens are %v, want an empty list", none["tokens"])
+	}
+	window := jsonLines(t, works(t, "", "generate", dir, "--tokens", "0,5", "--max-tokens", "1000", "--seed", "3", "--temperature", "1", "--json"))[0]
+	if n := len(window["tokens"].([]any)); n > 62 {
+		t.Errorf("%d tokens in a window of 64 after a prompt of 2", n)
+	}
+}
+
+// The text of a fixed model stays what it was, whatever is made faster.
+func TestGoldenText(t *testing.T) {
+	dir := testModel(t)
+	got := jsonLines(t, works(t, "", "generate", dir, "--tokens", "0,300,17", "--max-tokens", "12", "--temperature", "0", "--json"))[0]
+	const tokens, text = "[80 80 156 92 193 186 238 152 36 130 44 193]", "jj\ufffdv\ufffd\ufffd\ufffd\ufffd>\ufffdF\ufffd"
+	if fmt.Sprint(got["tokens"]) != tokens || got["text"] != text {
+		t.Errorf("greedy\n got %v %q\nwant %s %q", got["tokens"], got["text"], tokens, text)
+	}
+	first := works(t, "", "generate", dir, "--tokens", "0,300,17", "--max-tokens", "12", "--temperature", "0.8", "--seed", "5", "--json")
+	again := works(t, "", "generate", dir, "--tokens", "0,300,17", "--max-tokens", "12", "--temperature", "0.8", "--seed", "5", "--json")
+	other := works(t, "", "generate", dir, "--tokens", "0,300,17", "--max-tokens", "12", "--temperature", "0.8", "--seed", "6", "--json")
+	if first != again || first == other {
+		t.Errorf("seed 5: %sagain: %sseed 6: %s", first, again, other)
+	}
+}
+
+func TestLogitsJSON(t *testing.T) {
+	dir := testModel(t)
+	lines := jsonLines(t, works(t, "", "logits", dir, "--tokens", "3,1,4,1,5", "--json"))
+	if len(lines) != 5 {
+		t.Fatalf("%d lines for 5 tokens", len(lines))
+	}
+	for i, o := range lines {
+		if len(o) != 3 || o["position"] != float64(i) || o["token"] != []float64{3, 1, 4, 1, 5}[i] || len(o["logits"].([]any)) != testVocab {
+			t.Errorf("line %d: position %v, token %v", i, o["position"], o["token"])
+		}
+	}
+}
+
+func TestNaNInWeightsIsReported(t *testing.T) {
+	dir := testModel(t)
+	poison(t, dir)
+	for _, args := range [][]string{
+		{"logits", dir, "--tokens", "3,4", "--json"},
+		{"generate", dir, "--tokens", "3,4", "--json"},
+		{"convert", dir, "--out", filepath.Join(t.TempDir(), "m.gguf")},
+		{"bpb", dir, testTextFile(t)},
+	} {
+		status, out, complaints := execute(t, "", args...)
+		if status != exitFailed || !strings.Contains(complaints, "NaN") || out != "" {
+			t.Errorf("%v: status %d, stdout %q, stderr %q", args[0], status, out, complaints)
+		}
+	}
+}
+
+// poison puts a NaN into the final norm of the model in dir.
+func poison(t *testing.T, dir string) {
+	t.Helper()
+	r, err := safetensors.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []safetensors.Source
+	for _, name := range r.Names() {
+		x, _ := r.Tensor(name)
+		v, err := x.Float32(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == "model.norm.weight" {
+			v[3] = float32(math.NaN())
+		}
+		sources = append(sources, safetensors.Floats(name, safetensors.F32, x.Shape, v))
+	}
+	r.Close()
+	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), sources, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestInspectJSON(t *testing.T) {
+	dir := testModel(t)
+	file := filepath.Join(t.TempDir(), "m.gguf")
+	works(t, "", "convert", dir, "--out", file)
+	var params []any
+	for path, arch := range map[string]string{dir: "deepseek_v3", file: "deepseek2"} {
+		o := jsonLines(t, works(t, "", "inspect", path, "--json"))[0]
+		has(t, o, "architecture", "params", "bytes", "tensors", "problems")
+		if o["architecture"] != arch || len(o["problems"].([]any)) != 0 {
+			t.Errorf("%s: architecture %v, problems %v", path, o["architecture"], o["problems"])
+		}
+		has(t, o["tensors"].([]any)[0].(map[string]any), "name", "type", "shape", "bytes")
+		params = append(params, o["params"])
+	}
+	if params[0] != params[1] {
+		t.Errorf("parameters %v: the same in both formats", params)
+	}
+	if out := works(t, "", "inspect", dir); !strings.Contains(out, "kv_b_proj") {
+		t.Errorf("plain:\n%s", out)
+	}
+	// A model that this program does not know is still described.
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"model_type":"deepseek_v9"}`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	o := jsonLines(t, works(t, "", "inspect", dir, "--json"))[0]
+	if o["architecture"] != "deepseek_v9" || len(o["problems"].([]any)) != 1 {
+		t.Errorf("unknown model: %v, %v", o["architecture"], o["problems"])
+	}
+}
+
+func TestConvertJSONAndBack(t *testing.T) {
+	dir := testModel(t)
+	file := filepath.Join(t.TempDir(), "m.gguf")
+	o := jsonLines(t, works(t, "", "convert", dir, "--out", file, "--type", "f32", "--json"))[0]
+	has(t, o, "out", "bytes", "types")
+	want := works(t, "", "generate", dir, "--prompt", "바다", "--max-tokens", "9", "--temperature", "0", "--json")
+	if got := works(t, "", "generate", file, "--prompt", "바다", "--max-tokens", "9", "--temperature", "0", "--json"); got != want {
+		t.Errorf("from GGUF %s, from safetensors %s", got, want)
+	}
+	back := filepath.Join(t.TempDir(), "back")
+	works(t, "", "convert", file, "--out", back, "--json")
+	if got := works(t, "", "generate", back, "--prompt", "바다", "--max-tokens", "9", "--temperature", "0", "--json"); got != want {
+		t.Errorf("there and back %s, before %s", got, want)
+	}
+	if status, _, says := execute(t, "", "convert", file, "--out", back); status != exitFailed || !strings.Contains(says, "not empty") {
+		t.Errorf("overwriting a directory: status %d, %s", status, says)
+	}
+}
+
+func TestTokenizerCommands(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "tok")
+	o := jsonLines(t, works(t, "", "tokenizer", "train", "--vocab", "300", "--out", dir, testTextFile(t), "--json"))[0]
+	has(t, o, "out", "vocab", "bytes", "seconds")
+	text := "the sea\n바다 👩‍🚀\x00end"
+	one := works(t, text, "tokenizer", "encode", dir, "--json")
+	has(t, jsonLines(t, one)[0], "ids")
+	if got := jsonLines(t, works(t, one, "tokenizer", "decode", dir, "--json"))[0]["text"]; got != text {
+		t.Errorf("there and back: %q, want %q", got, text)
+	}
+	ids := works(t, text, "tokenizer", "encode", dir)
+	if got := works(t, ids, "tokenizer", "decode", dir); got != text+"\n" {
+		t.Errorf("plain: %q, want %q", got, text)
+	}
+	lines := works(t, "\"a b\"\n\n\"c\\nd\"\n\"\"\n", "tokenizer", "encode", dir, "--lines", "--json")
+	if got := len(jsonLines(t, lines)); got != 3 {
+		t.Errorf("%d lines of ids, want 3 (an empty line is none, an empty string is one)", got)
+	}
+	if got := works(t, lines, "tokenizer", "decode", dir, "--lines"); got != "\"a b\"\n\"c\\nd\"\n\"\"\n" {
+		t.Errorf("lines: %q", got)
+	}
+	for _, bad := range []struct{ command, stdin, says string }{
+		{"encode", "\"a\"\nnot json\n", "line 2"}, {"decode", "1,2,999999", "999999"}, {"decode", "[1,", "list"}, {"decode", "x", "not a token id"},
+	} {
+		status, _, says := execute(t, bad.stdin, "tokenizer", bad.command, dir, "--lines")
+		if status != exitFailed || !strings.Contains(says, bad.says) {
+			t.Errorf("%s %q: status %d, %s", bad.command, bad.stdin, status, says)
+		}
+	}
+	status, _, says := execute(t, "", "tokenizer", "train", "--vocab", "90000", "--out", dir, testTextFile(t))
+	if status != exitUsage || !strings.Contains(says, "at most") {
+		t.Errorf("too large a vocabulary: status %d, %s", status, says)
+	}
+}
+
+func TestPretrainAndBPB(t *testing.T) {
+	dir, text := testModel(t), testTextFile(t)
+	out := filepath.Join(t.TempDir(), "run")
+	args := []string{"pretrain", "--config", filepath.Join(dir, "config.json"), "--data", text, "--steps", "6", "--batch", "4", "--seq", "32",
+		"--lr", "0.01", "--betas", "0.9,0.95", "--out", out, "--json"}
+	events := map[string]int{}
+	for _, o := range jsonLines(t, works(t, "", args...)) {
+		events[o["event"].(string)]++
+		switch o["event"] {
+		case "step":
+			has(t, o, "step", "tokens", "loss", "lr", "grad_norm", "tok_s", "load_max_over_mean")
+		case "eval":
+			has(t, o, "val_bpb")
+		}
+	}
+	if events["plan"] != 1 || events["step"] != 6 || events["eval"] == 0 || events["checkpoint"] == 0 || events["done"] != 1 {
+		t.Errorf("events %v", events)
+	}
+	before := jsonLines(t, works(t, "", "bpb", dir, text, "--json"))[0]
+	after := jsonLines(t, works(t, "", "bpb", out, text, "--json"))[0]
+	has(t, after, "bpb", "bytes", "tokens", "by_lang")
+	if after["bpb"].(float64) >= before["bpb"].(float64) {
+		t.Errorf("bits per byte %v before, %v after training", before["bpb"], after["bpb"])
+	}
+	if status, _, says := execute(t, "", args...); status != exitFailed || !strings.Contains(says, "not empty") {
+		t.Errorf("into a used directory: status %d, %s", status, says)
+	}
+	// Continue from the trained model, on recorded batches.
+	batches := filepath.Join(t.TempDir(), "b.safetensors")
+	ids := make([]byte, 0, 2*2*9*8)
+	for i := range 2 * 2 * 9 {
+		ids = append(ids, byte(i%200), 0, 0, 0, 0, 0, 0, 0)
+	}
+	if err := safetensors.Write(batches, []safetensors.Source{safetensors.Raw("tokens", safetensors.I64, []int{2, 2, 9}, ids)}, nil); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, o := range jsonLines(t, works(t, "", "pretrain", "--model", out, "--batches", batches, "--schedule", "constant", "--warmup", "0", "--dtype", "f32", "--json")) {
+		if o["event"] == "step" {
+			n++
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d steps from 2 recorded batches", n)
+	}
+}
+
+func TestCreateAndPlan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a model of preset nano")
+	}
+	text := testTextFile(t)
+	plan := jsonLines(t, works(t, "", "plan", "--data", text, "--steps", "3", "--size", "nano", "--json"))[0]
+	has(t, plan, "preset", "params", "active", "tok_s", "tokens", "peak_rss_mb", "seconds")
+	out := filepath.Join(t.TempDir(), "made")
+	stdout := works(t, "", "create", "--data", text, "--steps", "3", "--size", "nano", "--out", out)
+	for _, want := range []string{"The plan:", "holds a model", "generate " + out} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("stdout lacks %q:\n%s", want, stdout)
+		}
+	}
+	for _, name := range []string{"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "generation_config.json", "README.md", "log.jsonl", "report.html"} {
+		if _, err := os.Stat(filepath.Join(out, name)); err != nil {
+			t.Error(err)
+		}
+	}
+	works(t, "", "generate", out, "--prompt", "the", "--max-tokens", "3")
+}
+
+func TestInterruptedRunExits130(t *testing.T) {
+	dir := testModel(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var out, complaints bytes.Buffer
+	status := run(ctx, []string{"generate", dir, "--tokens", "1"}, strings.NewReader(""), &out, &complaints)
+	if status != exitInterrupted || !strings.Contains(complaints.String(), "interrupted") {
+		t.Errorf("status %d, %s", status, complaints.String())
+	}
+}
+
+func TestDoctorAndBenchJSON(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures this machine")
+	}
+	o := jsonLines(t, works(t, "", "doctor", "--json"))[0]
+	has(t, o, "cpu", "tiers", "peaks", "memory", "fits")
+	dir := testModel(t)
+	for _, args := range [][]string{
+		{"bench", "decode", dir, "--new", "4", "--runs", "2"}, {"bench", "prefill", dir, "--prompt", "8", "--runs", "2"},
+		{"bench", "tokenizer", "--data", testTextFile(t), "--vocab", "300", "--runs", "1"},
+		{"bench", "train", "--preset", "nano", "--batch", "1", "--seq", "32", "--steps", "4"},
+	} {
+		for _, o := range jsonLines(t, works(t, "", append(args, "--json")...)) {
+			has(t, o, "name", "best", "median", "unit", "of_peak", "threads", "rss_mb")
+			if o["best"].(float64) < o["median"].(float64) || o["median"].(float64) <= 0 {
+				t.Errorf("%v", o)
+			}
+		}
+	}
+}

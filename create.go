@@ -1,0 +1,27 @@
+package haenyeo
+
+import (
+	"context"
+
+	"github.com/haenyeo/haenyeo/create"
+	"github.com/haenyeo/haenyeo/kernel"
+)
+
+// CreateRequest says what model to make of what text. Its zero value but for Out makes one of the
+// embedded corpus in five minutes.
+type CreateRequest = create.Request
+
+// Create trains a model and leaves it in r.Out. When ctx is cancelled the state is kept there for
+// Resume. An engine is made unless r has one.
+func Create(ctx context.Context, r CreateRequest) error {
+	if r.Engine == nil {
+		e, err := kernel.New(0, "")
+		if err != nil {
+			return err
+		}
+		defer e.Close()
+		r.Engine = e
+	}
+	_, err := create.Run(ctx, r)
+	return err
+}
