@@ -1,9 +1,9 @@
 package kernel
 
 // The elementwise kernels: the inner loops over one row or one chunk that the operations of this
-// package are made of. This file holds their table, the portable set that defines them, and the
-// helpers of the generated wrappers (vector_amd64.go, vector_arm64.go). The generated sets are
-// described in internal/asmgen/vector_programs.go.
+// package are made of. This file holds their table and the portable set that defines them. The
+// generated sets (vector_amd64.go, vector_arm64.go) are described in
+// internal/asmgen/vector_programs.go.
 
 import "math"
 
@@ -112,23 +112,3 @@ func scaleDotPortable(ds, dy, s []float32, w float32) float64 {
 }
 
 var minusInf = float32(math.Inf(-1))
-
-// sumLanes adds the partial sums of a kernel.
-func sumLanes(l *[16]float32) float64 {
-	var a, b, c, d float64
-	for i := 0; i < 16; i += 4 {
-		a += float64(l[i])
-		b += float64(l[i+1])
-		c += float64(l[i+2])
-		d += float64(l[i+3])
-	}
-	return (a + b) + (c + d)
-}
-
-func maxLanes(l *[16]float32) float32 {
-	m := l[0]
-	for _, x := range l {
-		m = max(m, x)
-	}
-	return m
-}

@@ -39,7 +39,7 @@ var vectorAVX512 = vector{
 }
 
 //go:noescape
-func sumSquaresAVX512Asm(x *float32, n int, lanes *float32)
+func sumSquaresAVX512Asm(x *float32, n int) float64
 
 //go:noinline
 func sumSquaresAVX512(x []float32) float64 {
@@ -47,13 +47,11 @@ func sumSquaresAVX512(x []float32) float64 {
 	if n == 0 {
 		return 0
 	}
-	var lanes [16]float32
-	sumSquaresAVX512Asm(&x[0], n, &lanes[0])
-	return sumLanes(&lanes)
+	return sumSquaresAVX512Asm(&x[0], n)
 }
 
 //go:noescape
-func dotAVX512Asm(x, y *float32, n int, lanes *float32)
+func dotAVX512Asm(x, y *float32, n int) float64
 
 //go:noinline
 func dotAVX512(x, y []float32) float64 {
@@ -62,13 +60,11 @@ func dotAVX512(x, y []float32) float64 {
 		return 0
 	}
 	_ = y[n-1]
-	var lanes [16]float32
-	dotAVX512Asm(&x[0], &y[0], n, &lanes[0])
-	return sumLanes(&lanes)
+	return dotAVX512Asm(&x[0], &y[0], n)
 }
 
 //go:noescape
-func maximumAVX512Asm(x *float32, n int, lanes *float32)
+func maximumAVX512Asm(x *float32, n int) float32
 
 //go:noinline
 func maximumAVX512(x []float32) float32 {
@@ -76,9 +72,7 @@ func maximumAVX512(x []float32) float32 {
 	if n == 0 {
 		return minusInf
 	}
-	var lanes [16]float32
-	maximumAVX512Asm(&x[0], n, &lanes[0])
-	return maxLanes(&lanes)
+	return maximumAVX512Asm(&x[0], n)
 }
 
 //go:noescape
@@ -121,7 +115,7 @@ func axpyAVX512(y, x []float32, a float32) {
 }
 
 //go:noescape
-func scaleDotAVX512Asm(ds, dy, s *float32, n int, lanes *float32, w float32)
+func scaleDotAVX512Asm(ds, dy, s *float32, n int, w float32) float64
 
 //go:noinline
 func scaleDotAVX512(ds, dy, s []float32, w float32) float64 {
@@ -131,9 +125,7 @@ func scaleDotAVX512(ds, dy, s []float32, w float32) float64 {
 	}
 	_ = dy[n-1]
 	_ = s[n-1]
-	var lanes [16]float32
-	scaleDotAVX512Asm(&ds[0], &dy[0], &s[0], n, &lanes[0], w)
-	return sumLanes(&lanes)
+	return scaleDotAVX512Asm(&ds[0], &dy[0], &s[0], n, w)
 }
 
 //go:noescape
@@ -151,7 +143,7 @@ func normApplyAVX512(y, x, w []float32, rstd float32) {
 }
 
 //go:noescape
-func normGradSumAVX512Asm(dw, dy, x, w *float32, n int, lanes *float32, rstd float32)
+func normGradSumAVX512Asm(dw, dy, x, w *float32, n int, rstd float32) float64
 
 //go:noinline
 func normGradSumAVX512(dw, dy, x, w []float32, rstd float32) float64 {
@@ -162,9 +154,7 @@ func normGradSumAVX512(dw, dy, x, w []float32, rstd float32) float64 {
 	_ = dy[n-1]
 	_ = x[n-1]
 	_ = w[n-1]
-	var lanes [16]float32
-	normGradSumAVX512Asm(&dw[0], &dy[0], &x[0], &w[0], n, &lanes[0], rstd)
-	return sumLanes(&lanes)
+	return normGradSumAVX512Asm(&dw[0], &dy[0], &x[0], &w[0], n, rstd)
 }
 
 //go:noescape
@@ -255,7 +245,7 @@ func expAVX512(y, x []float32) {
 }
 
 //go:noescape
-func expSumAVX512Asm(y, x *float32, n int, lanes *float32, shift float32)
+func expSumAVX512Asm(y, x *float32, n int, shift float32) float64
 
 //go:noinline
 func expSumAVX512(y, x []float32, shift float32) float64 {
@@ -264,13 +254,11 @@ func expSumAVX512(y, x []float32, shift float32) float64 {
 		return 0
 	}
 	_ = x[n-1]
-	var lanes [16]float32
-	expSumAVX512Asm(&y[0], &x[0], n, &lanes[0], shift)
-	return sumLanes(&lanes)
+	return expSumAVX512Asm(&y[0], &x[0], n, shift)
 }
 
 //go:noescape
-func sumExpAVX512Asm(x *float32, n int, lanes *float32, shift float32)
+func sumExpAVX512Asm(x *float32, n int, shift float32) float64
 
 //go:noinline
 func sumExpAVX512(x []float32, shift float32) float64 {
@@ -278,9 +266,7 @@ func sumExpAVX512(x []float32, shift float32) float64 {
 	if n == 0 {
 		return 0
 	}
-	var lanes [16]float32
-	sumExpAVX512Asm(&x[0], n, &lanes[0], shift)
-	return sumLanes(&lanes)
+	return sumExpAVX512Asm(&x[0], n, shift)
 }
 
 //go:noescape
@@ -383,7 +369,7 @@ var vectorAVX2 = vector{
 }
 
 //go:noescape
-func sumSquaresAVX2Asm(x *float32, n int, lanes *float32)
+func sumSquaresAVX2Asm(x *float32, n int) float64
 
 //go:noinline
 func sumSquaresAVX2(x []float32) float64 {
@@ -391,13 +377,11 @@ func sumSquaresAVX2(x []float32) float64 {
 	if n == 0 {
 		return 0
 	}
-	var lanes [16]float32
-	sumSquaresAVX2Asm(&x[0], n, &lanes[0])
-	return sumLanes(&lanes)
+	return sumSquaresAVX2Asm(&x[0], n)
 }
 
 //go:noescape
-func dotAVX2Asm(x, y *float32, n int, lanes *float32)
+func dotAVX2Asm(x, y *float32, n int) float64
 
 //go:noinline
 func dotAVX2(x, y []float32) float64 {
@@ -406,13 +390,11 @@ func dotAVX2(x, y []float32) float64 {
 		return 0
 	}
 	_ = y[n-1]
-	var lanes [16]float32
-	dotAVX2Asm(&x[0], &y[0], n, &lanes[0])
-	return sumLanes(&lanes)
+	return dotAVX2Asm(&x[0], &y[0], n)
 }
 
 //go:noescape
-func maximumAVX2Asm(x *float32, n int, lanes *float32)
+func maximumAVX2Asm(x *float32, n int) float32
 
 //go:noinline
 func maximumAVX2(x []float32) float32 {
@@ -420,9 +402,7 @@ func maximumAVX2(x []float32) float32 {
 	if n == 0 {
 		return minusInf
 	}
-	var lanes [16]float32
-	maximumAVX2Asm(&x[0], n, &lanes[0])
-	return maxLanes(&lanes)
+	return maximumAVX2Asm(&x[0], n)
 }
 
 //go:noescape
@@ -465,7 +445,7 @@ func axpyAVX2(y, x []float32, a float32) {
 }
 
 //go:noescape
-func scaleDotAVX2Asm(ds, dy, s *float32, n int, lanes *float32, w float32)
+func scaleDotAVX2Asm(ds, dy, s *float32, n int, w float32) float64
 
 //go:noinline
 func scaleDotAVX2(ds, dy, s []float32, w float32) float64 {
@@ -475,9 +455,7 @@ func scaleDotAVX2(ds, dy, s []float32, w float32) float64 {
 	}
 	_ = dy[n-1]
 	_ = s[n-1]
-	var lanes [16]float32
-	scaleDotAVX2Asm(&ds[0], &dy[0], &s[0], n, &lanes[0], w)
-	return sumLanes(&lanes)
+	return scaleDotAVX2Asm(&ds[0], &dy[0], &s[0], n, w)
 }
 
 //go:noescape
@@ -495,7 +473,7 @@ func normApplyAVX2(y, x, w []float32, rstd float32) {
 }
 
 //go:noescape
-func normGradSumAVX2Asm(dw, dy, x, w *float32, n int, lanes *float32, rstd float32)
+func normGradSumAVX2Asm(dw, dy, x, w *float32, n int, rstd float32) float64
 
 //go:noinline
 func normGradSumAVX2(dw, dy, x, w []float32, rstd float32) float64 {
@@ -506,9 +484,7 @@ func normGradSumAVX2(dw, dy, x, w []float32, rstd float32) float64 {
 	_ = dy[n-1]
 	_ = x[n-1]
 	_ = w[n-1]
-	var lanes [16]float32
-	normGradSumAVX2Asm(&dw[0], &dy[0], &x[0], &w[0], n, &lanes[0], rstd)
-	return sumLanes(&lanes)
+	return normGradSumAVX2Asm(&dw[0], &dy[0], &x[0], &w[0], n, rstd)
 }
 
 //go:noescape
@@ -599,7 +575,7 @@ func expAVX2(y, x []float32) {
 }
 
 //go:noescape
-func expSumAVX2Asm(y, x *float32, n int, lanes *float32, shift float32)
+func expSumAVX2Asm(y, x *float32, n int, shift float32) float64
 
 //go:noinline
 func expSumAVX2(y, x []float32, shift float32) float64 {
@@ -608,13 +584,11 @@ func expSumAVX2(y, x []float32, shift float32) float64 {
 		return 0
 	}
 	_ = x[n-1]
-	var lanes [16]float32
-	expSumAVX2Asm(&y[0], &x[0], n, &lanes[0], shift)
-	return sumLanes(&lanes)
+	return expSumAVX2Asm(&y[0], &x[0], n, shift)
 }
 
 //go:noescape
-func sumExpAVX2Asm(x *float32, n int, lanes *float32, shift float32)
+func sumExpAVX2Asm(x *float32, n int, shift float32) float64
 
 //go:noinline
 func sumExpAVX2(x []float32, shift float32) float64 {
@@ -622,9 +596,7 @@ func sumExpAVX2(x []float32, shift float32) float64 {
 	if n == 0 {
 		return 0
 	}
-	var lanes [16]float32
-	sumExpAVX2Asm(&x[0], n, &lanes[0], shift)
-	return sumLanes(&lanes)
+	return sumExpAVX2Asm(&x[0], n, shift)
 }
 
 //go:noescape

@@ -37,7 +37,7 @@ var vectorNEON = vector{
 }
 
 //go:noescape
-func sumSquaresNEONAsm(x *float32, n int, lanes *float32)
+func sumSquaresNEONAsm(x *float32, n int) float64
 
 //go:noinline
 func sumSquaresNEON(x []float32) float64 {
@@ -45,13 +45,11 @@ func sumSquaresNEON(x []float32) float64 {
 	if n == 0 {
 		return 0
 	}
-	var lanes [16]float32
-	sumSquaresNEONAsm(&x[0], n, &lanes[0])
-	return sumLanes(&lanes)
+	return sumSquaresNEONAsm(&x[0], n)
 }
 
 //go:noescape
-func dotNEONAsm(x, y *float32, n int, lanes *float32)
+func dotNEONAsm(x, y *float32, n int) float64
 
 //go:noinline
 func dotNEON(x, y []float32) float64 {
@@ -60,13 +58,11 @@ func dotNEON(x, y []float32) float64 {
 		return 0
 	}
 	_ = y[n-1]
-	var lanes [16]float32
-	dotNEONAsm(&x[0], &y[0], n, &lanes[0])
-	return sumLanes(&lanes)
+	return dotNEONAsm(&x[0], &y[0], n)
 }
 
 //go:noescape
-func maximumNEONAsm(x *float32, n int, lanes *float32)
+func maximumNEONAsm(x *float32, n int) float32
 
 //go:noinline
 func maximumNEON(x []float32) float32 {
@@ -74,9 +70,7 @@ func maximumNEON(x []float32) float32 {
 	if n == 0 {
 		return minusInf
 	}
-	var lanes [16]float32
-	maximumNEONAsm(&x[0], n, &lanes[0])
-	return maxLanes(&lanes)
+	return maximumNEONAsm(&x[0], n)
 }
 
 //go:noescape
@@ -119,7 +113,7 @@ func axpyNEON(y, x []float32, a float32) {
 }
 
 //go:noescape
-func scaleDotNEONAsm(ds, dy, s *float32, n int, lanes *float32, w float32)
+func scaleDotNEONAsm(ds, dy, s *float32, n int, w float32) float64
 
 //go:noinline
 func scaleDotNEON(ds, dy, s []float32, w float32) float64 {
@@ -129,9 +123,7 @@ func scaleDotNEON(ds, dy, s []float32, w float32) float64 {
 	}
 	_ = dy[n-1]
 	_ = s[n-1]
-	var lanes [16]float32
-	scaleDotNEONAsm(&ds[0], &dy[0], &s[0], n, &lanes[0], w)
-	return sumLanes(&lanes)
+	return scaleDotNEONAsm(&ds[0], &dy[0], &s[0], n, w)
 }
 
 //go:noescape
@@ -149,7 +141,7 @@ func normApplyNEON(y, x, w []float32, rstd float32) {
 }
 
 //go:noescape
-func normGradSumNEONAsm(dw, dy, x, w *float32, n int, lanes *float32, rstd float32)
+func normGradSumNEONAsm(dw, dy, x, w *float32, n int, rstd float32) float64
 
 //go:noinline
 func normGradSumNEON(dw, dy, x, w []float32, rstd float32) float64 {
@@ -160,9 +152,7 @@ func normGradSumNEON(dw, dy, x, w []float32, rstd float32) float64 {
 	_ = dy[n-1]
 	_ = x[n-1]
 	_ = w[n-1]
-	var lanes [16]float32
-	normGradSumNEONAsm(&dw[0], &dy[0], &x[0], &w[0], n, &lanes[0], rstd)
-	return sumLanes(&lanes)
+	return normGradSumNEONAsm(&dw[0], &dy[0], &x[0], &w[0], n, rstd)
 }
 
 //go:noescape
@@ -253,7 +243,7 @@ func expNEON(y, x []float32) {
 }
 
 //go:noescape
-func expSumNEONAsm(y, x *float32, n int, lanes *float32, shift float32)
+func expSumNEONAsm(y, x *float32, n int, shift float32) float64
 
 //go:noinline
 func expSumNEON(y, x []float32, shift float32) float64 {
@@ -262,13 +252,11 @@ func expSumNEON(y, x []float32, shift float32) float64 {
 		return 0
 	}
 	_ = x[n-1]
-	var lanes [16]float32
-	expSumNEONAsm(&y[0], &x[0], n, &lanes[0], shift)
-	return sumLanes(&lanes)
+	return expSumNEONAsm(&y[0], &x[0], n, shift)
 }
 
 //go:noescape
-func sumExpNEONAsm(x *float32, n int, lanes *float32, shift float32)
+func sumExpNEONAsm(x *float32, n int, shift float32) float64
 
 //go:noinline
 func sumExpNEON(x []float32, shift float32) float64 {
@@ -276,9 +264,7 @@ func sumExpNEON(x []float32, shift float32) float64 {
 	if n == 0 {
 		return 0
 	}
-	var lanes [16]float32
-	sumExpNEONAsm(&x[0], n, &lanes[0], shift)
-	return sumLanes(&lanes)
+	return sumExpNEONAsm(&x[0], n, shift)
 }
 
 //go:noescape

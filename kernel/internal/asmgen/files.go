@@ -13,6 +13,7 @@ var files = []file{
 	{"pack_avx512_amd64.s", packAVX512},
 	{"gemm_amx_amd64.s", gemmAMX},
 	{"gemm_avx2_amd64.s", gemmAVX2},
+	{"gemm_neon_arm64.s", gemmNEON},
 	{"pack_avx2_amd64.s", packAVX2},
 	{"vector_avx512_amd64.s", func(a *asm) { vectorFileAMD64(a, true) }},
 	{"vector_avx2_amd64.s", func(a *asm) { vectorFileAMD64(a, false) }},

@@ -11,14 +11,15 @@ import (
 	"strings"
 )
 
-// A vectorProgram becomes the Go function name(streams..., lanes, scalars...).
+// A vectorProgram becomes the Go function name(streams..., scalars...), which returns the reduction
+// if there is one: a sum as float64, a maximum as float32.
 type vectorProgram struct {
 	name    string
 	doc     string
 	unroll  int      // copies of the body in the main loop; each has its own accumulators
 	streams []stream // in the order of the arguments
 	scalars []string // float32 arguments
-	reduce  opcode   // opSum, opSumProduct or opMaximum where there is a reduction to 16 lanes
+	reduce  opcode   // opSum, opSumProduct or opMaximum where there is a reduction
 	body    []*value
 	fixed   []*value // constants and scalars, loaded before the loop if registers suffice
 	scalef  bool     // the target multiplies by 2^n in one instruction
@@ -432,17 +433,20 @@ func (a *allocation) fma(v *value, i int) {
 
 // frame is where the arguments of the assembly function lie.
 type frame struct {
-	n, lanes, scalars, size int
+	n, scalars, ret, size int
 }
 
 func (p *vectorProgram) frame() frame {
 	f := frame{n: 8 * len(p.streams)}
-	f.lanes = f.n + 8
-	f.scalars = f.lanes
-	if p.reduce != 0 {
-		f.scalars += 8
-	}
+	f.scalars = f.n + 8
 	f.size = f.scalars + 4*len(p.scalars)
+	if p.reduce != 0 {
+		f.ret = (f.size + 7) &^ 7
+		f.size = f.ret + 8
+		if p.reduce == opMaximum {
+			f.size = f.ret + 4
+		}
+	}
 	return f
 }
 
@@ -462,11 +466,19 @@ func (p *vectorProgram) signature(suffix string) string {
 		names = append(names, s.name)
 	}
 	out := fmt.Sprintf("func %s%sAsm(%s *float32, n int", p.name, suffix, strings.Join(names, ", "))
-	if p.reduce != 0 {
-		out += ", lanes *float32"
-	}
 	if len(p.scalars) > 0 {
 		out += ", " + strings.Join(p.scalars, ", ") + " float32"
 	}
-	return out + ")"
+	return out + ")" + p.result()
+}
+
+// result is the result type of p with a space before it.
+func (p *vectorProgram) result() string {
+	switch p.reduce {
+	case opSum, opSumProduct:
+		return " float64"
+	case opMaximum:
+		return " float32"
+	}
+	return ""
 }

@@ -243,15 +243,12 @@ func (v *amd64Vector) accumulate(o opcode, acc, a, b, tmp int) {
 // function prints the function of p.
 func (v *amd64Vector) function(p *vectorProgram) {
 	v.p = p
-	if p.reduce != 0 {
-		p.unroll = max(p.unroll, 16/v.lanes())
-	}
 	w := v.w
 	v.w = &asm{}
 	hoist := hoistable(p, v)
 	v.w = w
 	a := newAllocation(p, v, hoist)
-	f, lanes := p.frame(), v.lanes()
+	f := p.frame()
 
 	v.w.text(p.signature(v.suffix()), f.size)
 	for i, s := range p.streams {
@@ -283,22 +280,56 @@ func (v *amd64Vector) function(p *vectorProgram) {
 	}
 	w.at("done")
 	if p.reduce != 0 {
-		keep := 16 / lanes
-		for u := keep; u < p.unroll; u++ {
-			o := p.reduce
-			if o == opSumProduct {
-				o = opSum
-			}
-			v.part = whole
-			v.accumulate(o, a.accs[u%keep], a.accs[u], 0, 0)
-		}
-		v.line("MOVQ lanes+%d(FP), CX", f.lanes)
-		for i := range keep {
-			v.line("VMOVUPS %s, %d(CX)", v.r(a.accs[i]), 4*lanes*i)
-		}
+		v.collect(a, f)
 	}
 	v.line("VZEROUPPER")
 	v.line("RET")
+}
+
+// collect folds the accumulators into the result: a sum in float64 as soon as one vector is left.
+func (v *amd64Vector) collect(a *allocation, f frame) {
+	const t = 15 // free at the end
+	v.part = whole
+	o := v.p.reduce
+	if o == opSumProduct {
+		o = opSum
+	}
+	for u := 1; u < len(a.accs); u++ {
+		v.accumulate(o, a.accs[0], a.accs[u], 0, 0)
+	}
+	r := a.accs[0]
+	if o == opMaximum {
+		if v.avx512 {
+			v.line("VEXTRACTF64X4 $1, Z%d, Y%d", r, t)
+			v.line("VMAXPS Y%[2]d, Y%[1]d, Y%[1]d", r, t)
+		}
+		v.line("VEXTRACTF128 $1, Y%d, X%d", r, t)
+		for _, shuffle := range []string{"", "$0x4E", "$0xB1"} {
+			if shuffle != "" {
+				v.line("VPERMILPS %s, X%d, X%d", shuffle, r, t)
+			}
+			v.line("VMAXPS X%[2]d, X%[1]d, X%[1]d", r, t)
+		}
+		v.line("VMOVSS X%d, ret+%d(FP)", r, f.ret)
+		return
+	}
+	if v.avx512 {
+		v.line("VEXTRACTF64X4 $1, Z%d, Y%d", r, t)
+		v.line("VCVTPS2PD Y%[1]d, Z%[1]d", r)
+		v.line("VCVTPS2PD Y%[1]d, Z%[1]d", t)
+		v.line("VADDPD Z%[2]d, Z%[1]d, Z%[1]d", r, t)
+		v.line("VEXTRACTF64X4 $1, Z%d, Y%d", r, t)
+	} else {
+		v.line("VEXTRACTF128 $1, Y%d, X%d", r, t)
+		v.line("VCVTPS2PD X%[1]d, Y%[1]d", r)
+		v.line("VCVTPS2PD X%[1]d, Y%[1]d", t)
+	}
+	v.line("VADDPD Y%[2]d, Y%[1]d, Y%[1]d", r, t)
+	v.line("VEXTRACTF128 $1, Y%d, X%d", r, t)
+	v.line("VADDPD X%[2]d, X%[1]d, X%[1]d", r, t)
+	v.line("VUNPCKHPD X%[1]d, X%[1]d, X%[2]d", r, t)
+	v.line("VADDSD X%[2]d, X%[1]d, X%[1]d", r, t)
+	v.line("VMOVSD X%d, ret+%d(FP)", r, f.ret)
 }
 
 func identity(reduce opcode) uint32 {

@@ -142,9 +142,6 @@ func (v *arm64Vector) accumulate(o opcode, acc, a, b, tmp int) {
 // function prints the function of p.
 func (v *arm64Vector) function(p *vectorProgram) {
 	v.p = p
-	if p.reduce != 0 {
-		p.unroll = 4 // 16 lanes
-	}
 	w := v.w
 	v.w = &asm{}
 	hoist := hoistable(p, v)
@@ -172,12 +169,36 @@ func (v *arm64Vector) function(p *vectorProgram) {
 	v.loop("element", a, 1, partial)
 	v.w.at("done")
 	if p.reduce != 0 {
-		v.line("MOVD lanes+%d(FP), R9", f.lanes)
-		for u, r := range a.accs {
-			v.line("FMOVQ F%d, %d(R9)", r, 16*u)
-		}
+		v.collect(a, f)
 	}
 	v.line("RET")
+}
+
+// collect folds the accumulators into the result: a sum in float64 as soon as one vector is left.
+func (v *arm64Vector) collect(a *allocation, f frame) {
+	const t = 31 // free at the end
+	v.part = whole
+	o := v.p.reduce
+	if o == opSumProduct {
+		o = opSum
+	}
+	for u := 1; u < len(a.accs); u++ {
+		v.accumulate(o, a.accs[0], a.accs[u], 0, 0)
+	}
+	r := a.accs[0]
+	two := func(base uint32, text string, d, n, m int) {
+		v.line("WORD $0x%08x // %s", base|uint32(m)<<16|uint32(n)<<5|uint32(d), text)
+	}
+	if o == opMaximum {
+		two(0x6E30F800, "FMAXV S4 to scalar", r, r, 0)
+		v.line("FMOVS F%d, ret+%d(FP)", r, f.ret)
+		return
+	}
+	two(0x0E617800, "FCVTL S2 to D2", t, r, 0)
+	two(0x4E617800, "FCVTL2 S4 to D2", r, r, 0)
+	two(0x4E60D400, "FADD D2", r, r, t)
+	two(0x7E70D800, "FADDP D2 to scalar", r, r, 0)
+	v.line("FMOVD F%d, ret+%d(FP)", r, f.ret)
 }
 
 // loop prints a loop that takes unroll vectors (or one element) at a time while enough are left.

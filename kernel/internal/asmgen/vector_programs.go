@@ -3,6 +3,9 @@ package main
 // The elementwise kernels of package kernel, each the inner loop over one row or one chunk.
 // Names and argument orders are those of the fields of kernel.vector.
 
+// Programs load before they store: a load behind a store whose address is equal modulo 4096 waits
+// for it, and slices often begin at the same place of a page.
+
 // vectorPrograms are built anew for every target: scalef says that it has one instruction for a·2^n.
 func vectorPrograms(scalef bool) []*vectorProgram {
 	var ps []*vectorProgram
@@ -114,9 +117,10 @@ func vectorPrograms(scalef bool) []*vectorProgram {
 	})
 	def("softmaxGrad", "p = exp(p − lse), d = p·(d − delta)", 1, func(p *vectorProgram) {
 		p.stream("p", "d", "lse", "delta")
+		d := p.sub(p.load("d"), p.load("delta"))
 		y := p.exp(p.sub(p.load("p"), p.load("lse")))
 		p.store("p", y)
-		p.store("d", p.mul(y, p.sub(p.load("d"), p.load("delta"))))
+		p.store("d", p.mul(y, d))
 	})
 
 	// Rotations: (a,b) becomes (a·c − b·s', a·s' + b·c), s' = sign·s.
@@ -148,13 +152,13 @@ func vectorPrograms(scalef bool) []*vectorProgram {
 			p.stream("w", "grad", "m", "v")
 			gs, b1, d1, b2, d2 := p.scalar("gs"), p.scalar("b1"), p.scalar("d1"), p.scalar("b2"), p.scalar("d2")
 			keep, rate, root, eps := p.scalar("keep"), p.scalar("rate"), p.scalar("root"), p.scalar("eps")
-			g := p.mul(gs, p.load("grad"))
+			g, w := p.mul(gs, p.load("grad")), p.mul(keep, p.load("w"))
 			m := p.fma(b1, p.load("m"), p.mul(d1, g))
 			v := p.fma(b2, p.load("v"), p.mul(p.mul(d2, g), g))
 			p.store("m", m)
 			p.store("v", v)
 			step := p.div(p.mul(rate, m), p.fma(p.sqrt(v), root, eps))
-			p.store("w", p.sub(p.mul(keep, p.load("w")), step))
+			p.store("w", p.sub(w, step))
 			if clear {
 				p.store("grad", p.constant(0))
 			}

@@ -50,19 +50,16 @@ func (p *vectorProgram) wrapper(a *asm, set string) {
 		params += ", " + strings.Join(p.scalars, ", ") + " float32"
 	}
 	args = append(args, "n")
-	result, empty, collect := "", "", ""
+	args = append(args, p.scalars...)
+	empty, ret := "", ""
 	switch p.reduce {
 	case opSum, opSumProduct:
-		result, empty, collect = " float64", " 0", "sumLanes"
+		empty, ret = " 0", "return "
 	case opMaximum:
-		result, empty, collect = " float32", " minusInf", "maxLanes"
+		empty, ret = " minusInf", "return "
 	}
-	if p.reduce != 0 {
-		args = append(args, "&lanes[0]")
-	}
-	args = append(args, p.scalars...)
 	counter := p.streams[p.counter()].name
-	a.line("func %s%s(%s)%s {", p.name, set, params, result)
+	a.line("func %s%s(%s)%s {", p.name, set, params, p.result())
 	a.line("\tn := len(%s)", counter)
 	a.line("\tif n == 0 {")
 	a.line("\t\treturn%s", empty)
@@ -75,12 +72,6 @@ func (p *vectorProgram) wrapper(a *asm, set string) {
 			a.line("\t_ = %s[n-1]", s.name)
 		}
 	}
-	if p.reduce != 0 {
-		a.line("\tvar lanes [16]float32")
-	}
-	a.line("\t%s%sAsm(%s)", p.name, set, strings.Join(args, ", "))
-	if collect != "" {
-		a.line("\treturn %s(&lanes)", collect)
-	}
+	a.line("\t%s%s%sAsm(%s)", ret, p.name, set, strings.Join(args, ", "))
 	a.line("}")
 }
