@@ -13,6 +13,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // LogName is the name of the log in the output directory.
@@ -20,18 +21,18 @@ const LogName = "log.jsonl"
 
 type runLog struct{ f *os.File }
 
-// openLog opens the log at path and cuts it as cut does. A log that is missing starts empty.
-func openLog(path string, step int, measured bool) (*runLog, error) {
+// openLog opens the log at path, or makes it. Who holds it owns the directory of the run: nobody
+// else can open it until it is closed.
+func openLog(path string) (*runLog, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("train: log: %w", err)
 	}
-	l := &runLog{f}
-	if err := l.cut(step, measured); err != nil {
+	if !lockFile(f) {
 		f.Close()
-		return nil, err
+		return nil, fmt.Errorf("train: another process is training in %q: wait for it, or choose another --out", filepath.Dir(path))
 	}
-	return l, nil
+	return &runLog{f}, nil
 }
 
 // cut drops what happened after step, an unfinished last line and the end of an earlier run; and,

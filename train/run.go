@@ -189,16 +189,20 @@ func prepare(job Job) (*run, error) {
 func (r *run) begin() error {
 	resumed := false
 	if r.Dir != "" {
+		if there := r.checkpoints(); len(there) > 0 && !r.Resume {
+			return fmt.Errorf("train: %q holds checkpoints of an earlier run: resume it, or choose another --out", r.Dir)
+		}
+		err := r.roomFor()
+		if err != nil {
+			return err
+		}
+		if r.log, err = openLog(filepath.Join(r.Dir, LogName)); err != nil {
+			return err
+		}
 		if err := r.clean(); err != nil {
 			return err
 		}
-		if r.Resume {
-			var err error
-			if resumed, err = r.restoreNewest(); err != nil {
-				return err
-			}
-		}
-		if err := r.roomFor(); err != nil {
+		if resumed, err = r.restoreNewest(); err != nil {
 			return err
 		}
 	}
@@ -210,9 +214,8 @@ func (r *run) begin() error {
 	if err := r.checkWeights(); err != nil {
 		return err
 	}
-	if r.Dir != "" {
-		var err error
-		if r.log, err = openLog(filepath.Join(r.Dir, LogName), r.step, r.measured); err != nil {
+	if r.log != nil {
+		if err := r.log.cut(r.step, r.measured); err != nil {
 			return err
 		}
 	}

@@ -383,3 +383,56 @@ func TestWithoutDirectoryNothingIsKept(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestTwoRunsDoNotShareADirectory(t *testing.T) {
+	dir := stopped(t)
+	job, _ := fakeJob(t, dir)
+	tried := false
+	job.Emit = func(e Event) {
+		if s, ok := e.(Step); ok && !tried {
+			tried = true
+			second, _ := fakeJob(t, dir)
+			if _, err := Run(context.Background(), second); err == nil || !strings.Contains(err.Error(), "another process") {
+				t.Errorf("second run at step %d: %v", s.Step, err)
+			}
+		}
+	}
+	if _, err := Run(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := fakeJob(t, dir)
+	again.Resume = false
+	if _, err := Run(context.Background(), again); err == nil || !strings.Contains(err.Error(), "earlier run") {
+		t.Errorf("a new run over an old one: %v", err)
+	}
+}
+
+// FuzzRestore gives hostile state files: an error or a good state, never a panic.
+func FuzzRestore(f *testing.F) {
+	f.Add([]byte(`{"version":1,"step":3,"options":{"steps":30},"cursor":3,"lr_scale":1}`))
+	f.Add([]byte(`{"version":2}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, stateFile), b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := readState(dir); err == nil && s.Version > checkpointVersion {
+			t.Errorf("version %d was accepted", s.Version)
+		}
+		log := filepath.Join(dir, LogName)
+		if err := os.WriteFile(log, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadLog(log); err != nil {
+			t.Error(err)
+		}
+		l, err := openLog(log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.close()
+		if err := l.cut(5, true); err != nil {
+			t.Error(err)
+		}
+	})
+}
