@@ -21,7 +21,7 @@ func (v View) from(t, h int) []float32 { return v.Data[t*v.Row+h*v.Head:] }
 //
 //	o[t,h] = sum_s p_s v[s,h'],  p = softmax_s(Scale · q[t,h]·k[s,h'])  over First[t] <= s <= t
 //
-// h' = h·HK/H. First holds, for every token, the first visible position inside its own sequence
+// h' = h·HK/H, Scale > 0. First holds, for every token, the first visible position inside its own sequence
 // (where its document begins); it never decreases along a sequence, and nil means 0. LSE [B*T,H]
 // receives log sum exp of the scaled scores and is what the backward pass needs besides O.
 type Attention struct {
@@ -46,6 +46,9 @@ func (a *Attention) first(i int) int {
 func (a *Attention) check() {
 	if a.HK <= 0 || a.H%a.HK != 0 {
 		panic("kernel: Attention: H is not a multiple of HK")
+	}
+	if !(a.Scale > 0) {
+		panic("kernel: Attention: Scale must be positive")
 	}
 	if a.First == nil {
 		return
@@ -173,12 +176,12 @@ func (b *block) use(p panels, nr, j int) {
 	b.b, b.bStep, b.bNext = p.words[j/nr*p.next:], p.bStep, p.next
 }
 
-// scores computes w.s [m,keys] = Scale · q·k for queries q..q+m and keys lo..hi.
+// scores computes w.s [m,keys] = q·k for queries q..q+m and keys lo..hi.
 func (t *attentionTask) scores(w *attentionWorker, k panels, token, h, q, m, lo, hi int) {
 	a, r, b := t.a, t.r, &w.block
 	r.left(b, room(&w.left, r.leftLen(queryBlock, max(a.DK, keyChunk))), a.Q.from(token+q, h), a.Q.Row, nil, m, a.DK)
 	b.use(k, r.nr, 0)
-	b.c, b.ldc, b.alpha, b.beta = room(&w.s, queryBlock*scoreRow), scoreRow, a.Scale, 0
+	b.c, b.ldc, b.alpha, b.beta = room(&w.s, queryBlock*scoreRow), scoreRow, 1, 0
 	r.product(&b.tile, m, hi-lo)
 }
 
@@ -207,15 +210,16 @@ func (t *attentionTask) values(w *attentionWorker, v panels, token, h, q, m, lo,
 	*begun = true
 }
 
-// softmax replaces scores s by exp(s − m), m being the maximum of s and of the chunks before, and
-// brings the sum l and the output o of those chunks to the new maximum.
+// softmax replaces scores s by exp(Scale·s − m), m being the maximum of Scale·s and of the chunks
+// before, and brings the sum l and the output o of those chunks to the new maximum.
 func (t *attentionTask) softmax(s []float32, m, l *float32, o []float32, begun bool) {
-	high := max(*m, t.vec.maximum(s))
+	scale := t.a.Scale
+	high := max(*m, scale*t.vec.maximum(s))
 	if begun && high != *m {
 		f := exp32(*m - high)
 		*l *= f
 		t.vec.scale(o, o, f)
 	}
 	*m = high
-	*l += float32(t.vec.expSum(s, s, -high))
+	*l += float32(t.vec.expSum(s, s, scale, -high))
 }

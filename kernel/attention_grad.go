@@ -4,8 +4,8 @@ package kernel
 // gradients of that head's keys and values, in a fixed order. Scores are recomputed transposed, a
 // block of keys against a chunk of queries, so that the saved LSE and delta run along a row:
 //
-//	Sᵀ = Scale·K Qᵀ     Pᵀ = exp(Sᵀ − LSE)      dV += Pᵀ dO
-//	dPᵀ = V dOᵀ         dSᵀ = Pᵀ(dPᵀ − delta)   dK += Scale·dSᵀ Q    dQ += Scale·dS K
+//	Sᵀ = K Qᵀ      Pᵀ = exp(Scale·Sᵀ − LSE)          dV += Pᵀ dO
+//	dPᵀ = V dOᵀ    dSᵀ = Scale·Pᵀ ⊙ (dPᵀ − delta)    dK += dSᵀ Q    dQ += dS K
 //
 // with delta[t] = dO[t]·O[t].
 //
@@ -115,12 +115,12 @@ func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, l
 
 	r.left(b, left, a.K.from(token+j0, hk), a.K.Row, nil, m, a.DK)
 	b.use(qT, r.nr, lo-q0)
-	b.c, b.ldc, b.alpha, b.beta = p, gradRow, a.Scale, 0
+	b.c, b.ldc, b.alpha, b.beta = p, gradRow, 1, 0
 	r.product(&b.tile, m, n)
 
 	r.left(b, left, a.V.from(token+j0, hk), a.V.Row, nil, m, a.DV)
 	b.use(doT, r.nr, lo-q0)
-	b.c, b.alpha = ds, 1
+	b.c = ds
 	r.product(&b.tile, m, n)
 
 	for i := range m {
@@ -132,7 +132,7 @@ func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, l
 		// Begin at a whole vector: a row that is out of step with cache lines costs twice the time.
 		start := from &^ 15
 		at := lo - q0 + start
-		t.vec.softmaxGrad(pr[start:to], dr[start:to], s.lse[at:], s.delta[at:])
+		t.vec.softmaxGrad(pr[start:to], dr[start:to], s.lse[at:], s.delta[at:], a.Scale)
 		clear(pr[start:from])
 		clear(dr[start:from])
 		clear(pr[:start])
@@ -149,7 +149,7 @@ func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, l
 
 	r.left(b, left, ds, gradRow, nil, m, n)
 	b.b, b.bStep, b.bNext = qP.words[step*qP.bStep:], qP.bStep, qP.next
-	b.c, b.ldc, b.alpha = t.dk.from(token+j0, hk), t.dk.Row, a.Scale
+	b.c, b.ldc = t.dk.from(token+j0, hk), t.dk.Row
 	r.product(&b.tile, m, a.DK)
 
 	r.right(b, room(&s.k, r.rightLen(a.DK, keyBlock)), a.K.from(token+j0, hk), a.K.Row, nil, m, a.DK)

@@ -208,7 +208,7 @@ func TestAttention(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o, lse := c.forward()
 			dq, dk, dv := c.backward()
-			forEachTier(t, 3, func(t *testing.T, e *Engine) {
+			check := func(t *testing.T, e *Engine) {
 				for _, dt := range []DType{F32, BF16} {
 					tol := 2e-6
 					if dt == BF16 {
@@ -226,30 +226,44 @@ func TestAttention(t *testing.T) {
 						wantClose(t, dt.String()+" dv", r.dv, dv, tol)
 					}
 				}
-			})
+			}
+			forEachTier(t, 3, check)
+			for _, r := range twinRoutes() {
+				t.Run(r.name+" twin", func(t *testing.T) {
+					e, err := New(2, "")
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer e.Close()
+					e.bf16 = r
+					check(t, e)
+				})
+			}
 		})
 	}
 }
 
-// TestAttentionThreads compares the bits of 1, 2 and 3 threads.
+// TestAttentionThreads compares the bits of 1, 2 and 3 threads. The second case is cut into
+// different tasks.
 func TestAttentionThreads(t *testing.T) {
-	c := newAttentionCase(3, 1, 700, 4, 2, 16, 24, 300)
-	for _, dt := range []DType{F32, BF16} {
-		var want attentionResult
-		for threads := 1; threads <= 3; threads++ {
-			e, err := New(threads, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := c.run(t, e, dt, 0)
-			e.Close()
-			if threads == 1 {
-				want = got
-				continue
-			}
-			for i, p := range [][2][]float32{{got.o, want.o}, {got.lse, want.lse}, {got.dq, want.dq}, {got.dk, want.dk}, {got.dv, want.dv}} {
-				if !slices.Equal(p[0], p[1]) {
-					t.Errorf("%v: result %d differs between 1 and %d threads", dt, i, threads)
+	for _, c := range []*attentionCase{newAttentionCase(3, 1, 700, 4, 2, 16, 24, 300), newAttentionCase(4, 1, 700, 1, 1, 16, 24, 500)} {
+		for _, dt := range []DType{F32, BF16} {
+			var want attentionResult
+			for threads := 1; threads <= 3; threads++ {
+				e, err := New(threads, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := c.run(t, e, dt, 0)
+				e.Close()
+				if threads == 1 {
+					want = got
+					continue
+				}
+				for i, p := range [][2][]float32{{got.o, want.o}, {got.lse, want.lse}, {got.dq, want.dq}, {got.dk, want.dk}, {got.dv, want.dv}} {
+					if !slices.Equal(p[0], p[1]) {
+						t.Errorf("%v: result %d differs between 1 and %d threads", dt, i, threads)
+					}
 				}
 			}
 		}

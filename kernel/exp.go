@@ -18,10 +18,10 @@ func expPortable(y, x []float32) {
 	}
 }
 
-func expSumPortable(y, x []float32, shift float32) float64 {
+func expSumPortable(y, x []float32, scale, shift float32) float64 {
 	var s float64
 	for i := range y {
-		y[i] = exp32(x[i] + shift)
+		y[i] = float32(math.Exp(float64(scale)*float64(x[i]) + float64(shift)))
 		s += float64(y[i])
 	}
 	return s
@@ -35,9 +35,9 @@ func sumExpPortable(x []float32, shift float32) float64 {
 	return s
 }
 
-func softmaxGradPortable(p, d, lse, delta []float32) {
+func softmaxGradPortable(p, d, lse, delta []float32, scale float32) {
 	for i := range p {
-		p[i] = exp32(p[i] - lse[i])
-		d[i] = p[i] * (d[i] - delta[i])
+		p[i] = float32(math.Exp(float64(scale)*float64(p[i]) - float64(lse[i])))
+		d[i] = p[i] * (scale * (d[i] - delta[i]))
 	}
 }

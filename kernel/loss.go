@@ -52,7 +52,7 @@ func (t *crossEntropyTask) row(r int, l []float32, target int) {
 		if t.scale == 0 {
 			z += t.vec.sumExp(part, -m)
 		} else {
-			z += t.vec.expSum(part, part, -m)
+			z += t.vec.expSum(part, part, 1, -m)
 		}
 	}
 	t.nll[r] = float32(float64(m) - right + math.Log(z))

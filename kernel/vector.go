@@ -29,9 +29,9 @@ type vector struct {
 	swiglu     func(h, g, u []float32)
 	swigluGrad func(dg, du, h, dh, g, u []float32)
 
-	expSum      func(y, x []float32, shift float32) float64 // y = exp(x + shift), returns its sum
-	sumExp      func(x []float32, shift float32) float64    // sum of exp(x + shift)
-	softmaxGrad func(p, d, lse, delta []float32)            // p = exp(p − lse), d = p·(d − delta)
+	expSum      func(y, x []float32, scale, shift float32) float64 // y = exp(scale·x + shift), returns its sum
+	sumExp      func(x []float32, shift float32) float64           // sum of exp(x + shift)
+	softmaxGrad func(p, d, lse, delta []float32, scale float32)    // p = exp(scale·p − lse), d = scale·p·(d − delta)
 
 	ropeHalves func(a, b, c, s []float32, sign float32) // rotates (a[i], b[i])
 	ropePairs  func(x, c, s []float32, sign float32)    // rotates (x[2i], x[2i+1])

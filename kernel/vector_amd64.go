@@ -245,16 +245,16 @@ func expAVX512(y, x []float32) {
 }
 
 //go:noescape
-func expSumAVX512Asm(y, x *float32, n int, shift float32) float64
+func expSumAVX512Asm(y, x *float32, n int, scale, shift float32) float64
 
 //go:noinline
-func expSumAVX512(y, x []float32, shift float32) float64 {
+func expSumAVX512(y, x []float32, scale, shift float32) float64 {
 	n := len(y)
 	if n == 0 {
 		return 0
 	}
 	_ = x[n-1]
-	return expSumAVX512Asm(&y[0], &x[0], n, shift)
+	return expSumAVX512Asm(&y[0], &x[0], n, scale, shift)
 }
 
 //go:noescape
@@ -270,10 +270,10 @@ func sumExpAVX512(x []float32, shift float32) float64 {
 }
 
 //go:noescape
-func softmaxGradAVX512Asm(p, d, lse, delta *float32, n int)
+func softmaxGradAVX512Asm(p, d, lse, delta *float32, n int, scale float32)
 
 //go:noinline
-func softmaxGradAVX512(p, d, lse, delta []float32) {
+func softmaxGradAVX512(p, d, lse, delta []float32, scale float32) {
 	n := len(p)
 	if n == 0 {
 		return
@@ -281,7 +281,7 @@ func softmaxGradAVX512(p, d, lse, delta []float32) {
 	_ = d[n-1]
 	_ = lse[n-1]
 	_ = delta[n-1]
-	softmaxGradAVX512Asm(&p[0], &d[0], &lse[0], &delta[0], n)
+	softmaxGradAVX512Asm(&p[0], &d[0], &lse[0], &delta[0], n, scale)
 }
 
 //go:noescape
@@ -575,16 +575,16 @@ func expAVX2(y, x []float32) {
 }
 
 //go:noescape
-func expSumAVX2Asm(y, x *float32, n int, shift float32) float64
+func expSumAVX2Asm(y, x *float32, n int, scale, shift float32) float64
 
 //go:noinline
-func expSumAVX2(y, x []float32, shift float32) float64 {
+func expSumAVX2(y, x []float32, scale, shift float32) float64 {
 	n := len(y)
 	if n == 0 {
 		return 0
 	}
 	_ = x[n-1]
-	return expSumAVX2Asm(&y[0], &x[0], n, shift)
+	return expSumAVX2Asm(&y[0], &x[0], n, scale, shift)
 }
 
 //go:noescape
@@ -600,10 +600,10 @@ func sumExpAVX2(x []float32, shift float32) float64 {
 }
 
 //go:noescape
-func softmaxGradAVX2Asm(p, d, lse, delta *float32, n int)
+func softmaxGradAVX2Asm(p, d, lse, delta *float32, n int, scale float32)
 
 //go:noinline
-func softmaxGradAVX2(p, d, lse, delta []float32) {
+func softmaxGradAVX2(p, d, lse, delta []float32, scale float32) {
 	n := len(p)
 	if n == 0 {
 		return
@@ -611,7 +611,7 @@ func softmaxGradAVX2(p, d, lse, delta []float32) {
 	_ = d[n-1]
 	_ = lse[n-1]
 	_ = delta[n-1]
-	softmaxGradAVX2Asm(&p[0], &d[0], &lse[0], &delta[0], n)
+	softmaxGradAVX2Asm(&p[0], &d[0], &lse[0], &delta[0], n, scale)
 }
 
 //go:noescape

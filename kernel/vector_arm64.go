@@ -243,16 +243,16 @@ func expNEON(y, x []float32) {
 }
 
 //go:noescape
-func expSumNEONAsm(y, x *float32, n int, shift float32) float64
+func expSumNEONAsm(y, x *float32, n int, scale, shift float32) float64
 
 //go:noinline
-func expSumNEON(y, x []float32, shift float32) float64 {
+func expSumNEON(y, x []float32, scale, shift float32) float64 {
 	n := len(y)
 	if n == 0 {
 		return 0
 	}
 	_ = x[n-1]
-	return expSumNEONAsm(&y[0], &x[0], n, shift)
+	return expSumNEONAsm(&y[0], &x[0], n, scale, shift)
 }
 
 //go:noescape
@@ -268,10 +268,10 @@ func sumExpNEON(x []float32, shift float32) float64 {
 }
 
 //go:noescape
-func softmaxGradNEONAsm(p, d, lse, delta *float32, n int)
+func softmaxGradNEONAsm(p, d, lse, delta *float32, n int, scale float32)
 
 //go:noinline
-func softmaxGradNEON(p, d, lse, delta []float32) {
+func softmaxGradNEON(p, d, lse, delta []float32, scale float32) {
 	n := len(p)
 	if n == 0 {
 		return
@@ -279,7 +279,7 @@ func softmaxGradNEON(p, d, lse, delta []float32) {
 	_ = d[n-1]
 	_ = lse[n-1]
 	_ = delta[n-1]
-	softmaxGradNEONAsm(&p[0], &d[0], &lse[0], &delta[0], n)
+	softmaxGradNEONAsm(&p[0], &d[0], &lse[0], &delta[0], n, scale)
 }
 
 //go:noescape

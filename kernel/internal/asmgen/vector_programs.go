@@ -105,9 +105,9 @@ func vectorPrograms(scalef bool) []*vectorProgram {
 		p.stream("y", "x")
 		p.store("y", p.exp(p.load("x")))
 	})
-	def("expSum", "y = exp(x + shift), the sum of y", 2, func(p *vectorProgram) {
+	def("expSum", "y = exp(scale·x + shift), the sum of y", 2, func(p *vectorProgram) {
 		p.stream("y", "x")
-		y := p.exp(p.add(p.load("x"), p.scalar("shift")))
+		y := p.exp(p.fma(p.scalar("scale"), p.load("x"), p.scalar("shift")))
 		p.store("y", y)
 		p.sum(y)
 	})
@@ -115,10 +115,11 @@ func vectorPrograms(scalef bool) []*vectorProgram {
 		p.stream("x")
 		p.sum(p.exp(p.add(p.load("x"), p.scalar("shift"))))
 	})
-	def("softmaxGrad", "p = exp(p − lse), d = p·(d − delta)", 1, func(p *vectorProgram) {
+	def("softmaxGrad", "p = exp(scale·p − lse), d = scale·p·(d − delta)", 1, func(p *vectorProgram) {
 		p.stream("p", "d", "lse", "delta")
-		d := p.sub(p.load("d"), p.load("delta"))
-		y := p.exp(p.sub(p.load("p"), p.load("lse")))
+		scale := p.scalar("scale")
+		d := p.mul(scale, p.sub(p.load("d"), p.load("delta")))
+		y := p.exp(p.sub(p.mul(scale, p.load("p")), p.load("lse")))
 		p.store("p", y)
 		p.store("d", p.mul(y, d))
 	})
