@@ -37,13 +37,14 @@ type plan struct {
 }
 
 const (
-	bytesPerToken   = 3.5     // a guess until there is a tokenizer: mixed scripts, vocabulary of 4k to 16k
-	prepareBytesS   = 4 << 20 // text learned from and tokenised in a second
-	finishSeconds   = 3.0     // weights, card and report
-	evalShare       = 0.05    // of the training time
-	overheadShare   = 0.03    // of the training time: samples, checkpoints
-	baseMB          = 120     // program, kernels' scratch, pages of files
-	checkpointEvery = 60.0    // seconds
+	bytesPerToken   = 3.5       // a guess until there is a tokenizer: mixed scripts, vocabulary of 4k to 16k
+	learnBytesS     = 8 << 20   // text that a vocabulary is learned from in a second
+	readBytesS      = 150 << 20 // text read in a second, decompressed and checked
+	finishSeconds   = 3.0       // weights, card and report
+	evalShare       = 0.05      // of the training time
+	overheadShare   = 0.03      // of the training time: samples, checkpoints
+	baseMB          = 120       // program, kernels' scratch, pages of files
+	checkpointEvery = 60.0      // seconds
 	evaluations     = 12
 	samplings       = 8
 	evalMost        = 8 << 10 // tokens of a language; more make the figure hardly steadier
@@ -61,7 +62,7 @@ func decide(ctx context.Context, r *Request, c *corpus.Corpus, began time.Time) 
 	r.progress("measuring this machine", -1)
 	candidates := r.candidates(text)
 	left := func() float64 {
-		return (r.budget() - time.Since(began)).Seconds() - float64(min(text, learnBytes))/prepareBytesS - finishSeconds
+		return (r.budget() - time.Since(began)).Seconds() - prepareSeconds(text) - finishSeconds
 	}
 	unique := float64(text) / bytesPerToken
 
@@ -86,10 +87,16 @@ func decide(ctx context.Context, r *Request, c *corpus.Corpus, began time.Time) 
 	}
 	// The text that is used, with some to spare; documents are left out evenly.
 	tokens := float64(best.Options.Steps) * float64(best.Batch*best.Seq)
-	best.TextBytes = min(text, int64(1.2*tokens*bytesPerToken)+1<<20)
+	best.TextBytes = min(text, int64(2*tokens*bytesPerToken)+1<<20)
 	best.RSSMB = (s.bytes+int64(2*float64(best.TextBytes)/bytesPerToken))>>20 + baseMB
-	best.Seconds += time.Since(began).Seconds() + float64(min(text, learnBytes))/prepareBytesS + finishSeconds
+	best.Seconds += time.Since(began).Seconds() + prepareSeconds(text) + finishSeconds
 	return best, nil
+}
+
+// prepareSeconds is about how long the text takes until the first step: it is read twice more, to
+// learn the vocabulary and to tokenise.
+func prepareSeconds(text int64) float64 {
+	return float64(min(text, learnBytes))/learnBytesS + 2*float64(text)/readBytesS
 }
 
 // choose is the candidate that is predicted to end lowest when parameters times tokens is work.
