@@ -67,8 +67,12 @@ func packRowsPortable(p *pack, paired bool) {
 	n := padSteps(stepsOf(p.cols, paired))
 	for i := range p.rows {
 		x, d := p.row(i), p.dst[i*p.ldd:][:n]
+		if !paired {
+			clear(d[copy(d, x):])
+			continue
+		}
 		for s := range d {
-			d[s] = word(x, s, paired)
+			d[s] = word(x, s, true)
 		}
 	}
 }

@@ -135,7 +135,7 @@ func (r *route) speed(b *block, within time.Duration) float64 {
 // peakTile sets up a product of one full tile that has no memory traffic to speak of: it walks in
 // place, over one word of each row of A and one step of B.
 func (r *route) peakTile(t *tile) {
-	*t = tile{rows: r.mr, count: 1, cols: r.nr, panels: 1, steps: 4096, ldc: r.nr, alpha: 1}
+	*t = tile{rows: r.mr, count: 1, cols: r.nr, panels: 1, steps: 4096, aRow: 1, ldc: r.nr, alpha: 1}
 	if r.exact { // addresses its operands in one way only
 		t.steps, t.aRow, t.aStep, t.bStep = 8*stepBlock, 8*stepBlock, 1, r.nr
 	}

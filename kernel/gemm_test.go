@@ -105,6 +105,14 @@ func eachTier(t *testing.T, f func(t *testing.T, e *Engine, dt DType, rng *rand.
 	}
 }
 
+// trials is n, or a fifth of it where tests should be quick (under emulation).
+func trials(n int) int {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // size draws a dimension: mostly around the edges of tiles, now and then larger.
 func size(rng *rand.Rand) int {
 	switch rng.IntN(6) {
@@ -124,7 +132,7 @@ func size(rng *rand.Rand) int {
 func TestLinear(t *testing.T) {
 	eachTier(t, func(t *testing.T, e *Engine, dt DType, rng *rand.Rand) {
 		ref := reference{e.route(dt).pair}
-		for trial := range 60 {
+		for trial := range trials(60) {
 			exact, acc := trial%2 == 0, rng.IntN(2) == 0
 			l := newLayer(rng, e, dt, exact)
 			desc := fmt.Sprintf("trial %d: N %d K %d groups %v gather %v accumulate %v", trial, l.n, l.k, l.bounds, l.gather != nil, acc)
@@ -283,7 +291,7 @@ func (l *layer) release(t *testing.T, desc string) {
 func TestMultiply(t *testing.T) {
 	eachTier(t, func(t *testing.T, e *Engine, dt DType, rng *rand.Rand) {
 		ref := reference{e.route(dt).pair}
-		for trial := range 40 {
+		for trial := range trials(40) {
 			exact := trial%2 == 0
 			var ps []Product
 			var ms []matrix

@@ -8,7 +8,7 @@ package kernel
 // tiers address both kinds alike. Words are kept in []float32.
 //
 //	B  panels [⌈N/nr⌉][steps][nr]: nr columns side by side, zero past N and past K
-//	A  any two strides: aRow from row to row, aStep from step to step
+//	A  two strides, aRow from row to row and aStep from step to step; one of them is 1
 //	C  row-major float32
 
 // tile asks for count tiles of rows rows, each times panels panels of B:
