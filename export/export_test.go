@@ -227,3 +227,73 @@ func edit(t *testing.T, dir, old, new string) {
 		t.Fatal(err)
 	}
 }
+
+// Whatever is wrong with a file, opening it ends with an error or a model.
+func FuzzOpenGGUF(f *testing.F) {
+	e, err := kernel.New(1, "portable")
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer e.Close()
+	for _, name := range []string{"v3", "llama"} {
+		cfg := shapes()[name]
+		cfg.HiddenSize, cfg.IntermediateSize, cfg.MoEIntermediateSize = 8, 8, 8
+		out := filepath.Join(f.TempDir(), "m.gguf")
+		if _, err := WriteGGUF(context.Background(), writeModel(f, cfg), out, quant.F16, nil); err != nil {
+			f.Fatal(err)
+		}
+		b, err := os.ReadFile(out)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, uint32(200), byte(1))
+	}
+	f.Fuzz(func(t *testing.T, file []byte, at uint32, x byte) {
+		if len(file) > 0 {
+			file = append([]byte{}, file...)
+			file[int(at)%len(file)] ^= x // most mutations hit the weights; this one is steered by hand
+		}
+		path := filepath.Join(t.TempDir(), "m.gguf")
+		if err := os.WriteFile(path, file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if m, _, err := OpenGGUF(path, e, model.Options{}); err == nil && m == nil {
+			t.Error("neither a model nor an error")
+		}
+	})
+}
+
+// Every byte of the metadata is changed once.
+func TestDamagedMetadata(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some thousand files")
+	}
+	e, err := kernel.New(1, "portable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	cfg := shapes()["v3"]
+	cfg.HiddenSize, cfg.IntermediateSize, cfg.MoEIntermediateSize, cfg.NumHiddenLayers = 8, 8, 8, 2
+	dir := writeModel(t, cfg)
+	os.Remove(filepath.Join(dir, "tokenizer.json"))
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if _, err := WriteGGUF(context.Background(), dir, path, quant.F16, nil); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	header := bytes.Index(good, []byte("token_embd.weight"))
+	for at := range header {
+		for _, x := range []byte{1, 0xff} {
+			bad := slices.Clone(good)
+			bad[at] ^= x
+			if err := os.WriteFile(path, bad, 0o666); err != nil {
+				t.Fatal(err)
+			}
+			OpenGGUF(path, e, model.Options{}) // must not panic, hang or take all memory
+		}
+	}
+}

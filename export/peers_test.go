@@ -149,6 +149,32 @@ func TestPeerLlamaGreedyAndTokens(t *testing.T) {
 	}
 }
 
+// Other types round the weights, and llama.cpp the activations too, so only loading and running is
+// compared.
+func TestPeerLlamaLoadsEveryType(t *testing.T) {
+	bin := peer(t, "HAENYEO_LLAMA", "llama.cpp")
+	for _, name := range []string{"v3", "v3 plain", "llama"} {
+		dir := writeModel(t, shapes()[name])
+		for _, typ := range []quant.Type{quant.F16, quant.BF16, quant.Q8_0} {
+			t.Run(name+" "+typ.String(), func(t *testing.T) {
+				file := filepath.Join(t.TempDir(), "m.gguf")
+				if _, err := WriteGGUF(context.Background(), dir, file, typ, nil); err != nil {
+					t.Fatal(err)
+				}
+				var answer struct {
+					Tokens []int32 `json:"tokens"`
+				}
+				startLlama(t, bin, file).call(t, "/completion", map[string]any{
+					"prompt": random(1, 9), "n_predict": 8, "temperature": 0, "return_tokens": true, "ignore_eos": true,
+				}, &answer)
+				if len(answer.Tokens) != 8 {
+					t.Errorf("llama.cpp made %v", answer.Tokens)
+				}
+			})
+		}
+	}
+}
+
 // llamaServer is a running llama-server.
 type llamaServer struct{ address string }
 

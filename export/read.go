@@ -42,24 +42,45 @@ func read(f *gguf.File, e *kernel.Engine, opt model.Options) (*model.Model, *tok
 	if err != nil {
 		return nil, nil, err
 	}
+	ts, err := expected(f, arch, c)
+	if err != nil {
+		return nil, nil, err
+	}
 	m, err := model.New(c, e, opt)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, want := range layout(arch, m.Config()) {
-		got, ok := f.Tensor(want.name)
-		if !ok {
-			return nil, nil, fmt.Errorf("export: tensor %q is missing: the file is incomplete, or MLA is stored in the old form (attn_kv_b), which is not read yet", want.name)
-		}
-		if !slices.Equal(got.Shape, want.shape) {
-			return nil, nil, fmt.Errorf("export: tensor %q has shape %v, but the metadata says %v", want.name, got.Shape, want.shape)
-		}
-		if err := want.unpack(got, m); err != nil {
+	for i := range ts {
+		g, _ := f.Tensor(ts[i].name)
+		if err := ts[i].unpack(g, m); err != nil {
 			return nil, nil, err
 		}
 	}
 	m.Sync()
 	return m, t, nil
+}
+
+// expected lists the tensors that the metadata promises and checks that the file has them all, before
+// any memory is taken for them.
+func expected(f *gguf.File, arch string, c *model.Config) ([]tensor, error) {
+	elements := 0
+	for _, g := range f.Tensors() {
+		elements += g.Len()
+	}
+	if total, _ := c.Sizes(); total > int64(elements) {
+		return nil, fmt.Errorf("export: the metadata describes %d parameters, but the file has %d: it is incomplete", total, elements)
+	}
+	ts := layout(arch, c)
+	for _, want := range ts {
+		got, ok := f.Tensor(want.name)
+		if !ok {
+			return nil, fmt.Errorf("export: tensor %q is missing: the file is incomplete, or MLA is stored in the old form (attn_kv_b), which is not read yet", want.name)
+		}
+		if !slices.Equal(got.Shape, want.shape) {
+			return nil, fmt.Errorf("export: tensor %q has shape %v, but the metadata says %v", want.name, got.Shape, want.shape)
+		}
+	}
+	return ts, nil
 }
 
 // unpack decodes g into the published tensors that it was made of.
@@ -147,7 +168,17 @@ func readConfig(f *gguf.File, arch string, t *tokenizer.Tokenizer) (*model.Confi
 			c.EOSTokenID = []int{int(id)}
 		}
 	}
-	return c, k.err
+	if k.err != nil {
+		return nil, k.err
+	}
+	if _, err := architecture(c); err != nil {
+		return nil, err
+	}
+	text, err := c.JSON() // checks it
+	if err != nil {
+		return nil, err
+	}
+	return model.ParseConfig(text) // fills in defaults
 }
 
 func (k *keys) readLatent(c *model.Config) {

@@ -57,7 +57,7 @@ var texts = []string{
 }
 
 // writeModel makes the model and its tokenizer in a new directory.
-func writeModel(t *testing.T, cfg model.Config) string {
+func writeModel(t testing.TB, cfg model.Config) string {
 	t.Helper()
 	e, err := kernel.New(1, "")
 	if err != nil {

@@ -62,7 +62,7 @@ func (c *createCmd) Run(a *app) error {
 		return err
 	}
 	for _, s := range w.last {
-		a.print("\n%s", s.Prompt+s.Text)
+		a.print("\n[%s]%s", s.Prompt, s.Text)
 	}
 	a.print("\n%s holds a model of %s parameters after %s: %.3f bits per byte on text it did not learn from.\nIts curves: %s/report.html",
 		c.Out, count(float64(w.plan.Params)), duration(time.Duration(done.Seconds*float64(time.Second))), done.ValBPB, c.Out)

@@ -59,7 +59,7 @@ func (w *watch) show(e train.Event) {
 			w.last = w.last[:0]
 		}
 		w.last = append(w.last, e)
-		w.a.say("step %d writes: %s", e.Step, oneLine(e.Prompt+e.Text, 160))
+		w.a.say("step %d writes: [%s] %s", e.Step, oneLine(e.Prompt, 60), oneLine(e.Text, 120))
 	case train.Checkpoint:
 		w.path = e.Path
 		w.a.log.Info("checkpoint", "step", e.Step, "path", e.Path, "size", size(e.Bytes), "seconds", e.Seconds)
