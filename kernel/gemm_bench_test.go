@@ -79,7 +79,14 @@ func benchLinear(b *testing.B, e *Engine, dt DType, rows, n, k, groups int, op s
 			e.LinearWeightGrad(y, n, x, k, nil, gs)
 		}
 	}
+	measure(b, e, dt, 2*float64(groups*rows)*float64(n)*float64(k), run)
+}
+
+// measure reports the GFLOP/s of run, best and median of its calls, and the best as a share of the
+// peak that the engine measures beside it.
+func measure(b *testing.B, e *Engine, dt DType, flops float64, run func()) {
 	run()
+	peak := e.Peak(dt)
 	var times []float64
 	for b.Loop() {
 		began := time.Now()
@@ -87,8 +94,62 @@ func benchLinear(b *testing.B, e *Engine, dt DType, rows, n, k, groups int, op s
 		times = append(times, time.Since(began).Seconds())
 	}
 	slices.Sort(times)
-	flops := 2 * float64(groups*rows) * float64(n) * float64(k) / 1e9
+	best := flops / times[0] / 1e9
 	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(flops/times[0], "best-GFLOP/s")
-	b.ReportMetric(flops/times[len(times)/2], "median-GFLOP/s")
+	b.ReportMetric(best, "best-GFLOP/s")
+	b.ReportMetric(flops/times[len(times)/2]/1e9, "median-GFLOP/s")
+	b.ReportMetric(100*best/max(peak, e.Peak(dt)), "%-of-peak")
+}
+
+// BenchmarkMultiply has the products of one Muon iteration over the matrices of preset S: X·Xᵀ of
+// many middling matrices.
+func BenchmarkMultiply(b *testing.B) {
+	e, err := New(0, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	for _, dt := range []DType{F32, BF16} {
+		for _, s := range [][3]int{{256, 256, 384}, {256, 384, 256}, {192, 256, 192}} {
+			b.Run(fmt.Sprintf("%v/64x%dx%dx%d", dt, s[0], s[1], s[2]), func(b *testing.B) {
+				var ps []Product
+				for range 64 {
+					p := Product{M: s[0], N: s[1], K: s[2], LDA: s[2], LDB: s[2], LDC: s[1], TransB: true, Alpha: 0.5, Beta: 1}
+					p.A, p.B, p.C = make([]float32, s[0]*s[2]), make([]float32, s[1]*s[2]), make([]float32, s[0]*s[1])
+					for i := range p.A {
+						p.A[i] = float32(i%7) - 3
+					}
+					ps = append(ps, p)
+				}
+				measure(b, e, dt, 2*64*float64(s[0])*float64(s[1])*float64(s[2]), func() { e.Multiply(ps, dt) })
+			})
+		}
+	}
+}
+
+// BenchmarkPackWeights packs as many weights as preset S has, both forms.
+func BenchmarkPackWeights(b *testing.B) {
+	e, err := New(0, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer e.Close()
+	for _, dt := range []DType{F32, BF16} {
+		b.Run(dt.String(), func(b *testing.B) {
+			var ws []*Weight
+			var src [][]float32
+			var groups []Group
+			const n, k, count = 384, 256, 190
+			for range count {
+				ws, src = append(ws, e.NewWeight(n, k, dt)), append(src, make([]float32, n*k))
+				groups = append(groups, Group{W: ws[len(ws)-1]})
+			}
+			e.Pack(ws, src)
+			e.LinearInputGrad(nil, 0, nil, 0, groups, false)
+			for b.Loop() {
+				e.Pack(ws, src)
+			}
+			b.ReportMetric(count*n*k*float64(b.N)/b.Elapsed().Seconds()/1e9, "Gweights/s")
+		})
+	}
 }

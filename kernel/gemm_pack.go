@@ -109,9 +109,9 @@ func packTransPortable(p *pack, nr int, paired bool) {
 	}
 }
 
-func packTurnPortable(p *pack, nr int, paired bool) {
+func packTurnPortable(p *pack, paired bool) {
 	n := padSteps(stepsOf(p.rows, paired))
-	for j := range (p.cols + nr - 1) / nr * nr {
+	for j := range (p.cols + 15) / 16 * 16 {
 		d := p.dst[j*p.ldd:][:n]
 		for s := range d {
 			d[s] = 0

@@ -70,7 +70,7 @@ func (r *route) packTrans(p *pack) {
 func (r *route) packTurn(p *pack) {
 	p.checkSource()
 	if p.rows > 0 && p.cols > 0 {
-		_ = p.dst[(r.padCols(p.cols)-1)*p.ldd+padSteps(stepsOf(p.rows, r.pair))-1]
+		_ = p.dst[((p.cols+15)/16*16-1)*p.ldd+padSteps(stepsOf(p.rows, r.pair))-1]
 		r.turn(p)
 	}
 }
