@@ -74,7 +74,7 @@ func expected(f *gguf.File, arch string, c *model.Config) ([]tensor, error) {
 	for _, want := range ts {
 		got, ok := f.Tensor(want.name)
 		if !ok {
-			return nil, fmt.Errorf("export: tensor %q is missing: the file is incomplete, or MLA is stored in the old form (attn_kv_b), which is not read yet", want.name)
+			return nil, fmt.Errorf("export: tensor %q is missing: the file is incomplete", want.name)
 		}
 		if !slices.Equal(got.Shape, want.shape) {
 			return nil, fmt.Errorf("export: tensor %q has shape %v, but the metadata says %v", want.name, got.Shape, want.shape)
@@ -182,6 +182,10 @@ func readConfig(f *gguf.File, arch string, t *tokenizer.Tokenizer) (*model.Confi
 }
 
 func (k *keys) readLatent(c *model.Config) {
+	if _, err := k.m.Uint(k.arch + ".attention.key_length_mla"); err != nil && k.err == nil {
+		k.err = errors.New("export: latent attention is stored in the old form (attn_kv_b), which is not read yet: convert the model again")
+		return
+	}
 	c.QLoraRank = k.sizeOr("attention.q_lora_rank", 0)
 	c.KVLoraRank = k.size("attention.kv_lora_rank")
 	c.QKRopeHeadDim = k.size("rope.dimension_count")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/haenyeo/haenyeo/export"
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/model"
@@ -78,6 +79,13 @@ func (r *inspection) add(name, typ string, shape []int, bytes int) {
 	r.Tensors = append(r.Tensors, tensorInfo{name, typ, shape, int64(bytes)})
 }
 
+// problem adds what err says, a line each.
+func (r *inspection) problem(err error) {
+	if err != nil {
+		r.Problems = append(r.Problems, strings.Split(err.Error(), "\n")...)
+	}
+}
+
 func newInspection() *inspection {
 	return &inspection{Tensors: []tensorInfo{}, Problems: []string{}}
 }
@@ -103,9 +111,11 @@ func inspectDir(dir string) (*inspection, error) {
 	}
 	defer weights.Close()
 	r.safetensors(weights)
-	if _, err := model.ParseConfig(text); err != nil {
-		r.Problems = append(r.Problems, err.Error())
+	c, err := model.ParseConfig(text)
+	if err == nil {
+		err = export.CheckSafetensors(c, weights)
 	}
+	r.problem(err)
 	return r, nil
 }
 
@@ -138,14 +148,10 @@ func inspectGGUF(path string) (*inspection, error) {
 	defer f.Close()
 	r := newInspection()
 	r.Bytes = f.Bytes()
-	if r.Architecture, err = f.Metadata.String("general.architecture"); err != nil {
-		r.Problems = append(r.Problems, err.Error())
-	}
+	r.Architecture, _ = f.Metadata.String("general.architecture") // CheckGGUF complains
 	for _, t := range f.Tensors() {
 		r.add(t.Name, t.Type.String(), t.Shape, len(t.Data))
 	}
-	if err := f.CheckModel(); err != nil {
-		r.Problems = append(r.Problems, err.Error())
-	}
+	r.problem(export.CheckGGUF(f))
 	return r, nil
 }

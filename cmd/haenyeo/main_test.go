@@ -341,7 +341,18 @@ func TestInspectJSON(t *testing.T) {
 	if out := works(t, "", "inspect", dir); !strings.Contains(out, "kv_b_proj") {
 		t.Errorf("plain:\n%s", out)
 	}
-	// A model that this program does not know is still described.
+	// A model that lacks a tensor, or that this program does not know, is still described.
+	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	larger := strings.Replace(string(text), `"num_hidden_layers": 2`, `"num_hidden_layers": 3`, 1)
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(larger), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if o := jsonLines(t, works(t, "", "inspect", dir, "--json"))[0]; !strings.Contains(fmt.Sprint(o["problems"]), "model.layers.2.") {
+		t.Errorf("a missing layer: problems %v", o["problems"])
+	}
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"model_type":"deepseek_v9"}`), 0o666); err != nil {
 		t.Fatal(err)
 	}

@@ -22,12 +22,13 @@ const (
 
 // progress shows the state of long work on stderr. It may be used by several goroutines.
 type progress struct {
-	mu    sync.Mutex
-	w     io.Writer
-	width func() int // columns of the terminal, 0 when w is not one
-	now   func() time.Time
-	last  time.Time // of the last update shown
-	shown bool      // the bar is on the current line
+	mu     sync.Mutex
+	w      io.Writer
+	width  func() int // columns of the terminal, 0 when w is not one
+	now    func() time.Time
+	last   time.Time // of the last update shown
+	shown  bool      // the bar is on the current line
+	staged bool      // stage was called: there is a story to tell
 }
 
 func newProgress(w io.Writer) *progress {
@@ -53,6 +54,9 @@ func (p *progress) update(part float64, text string) {
 	if columns > 0 {
 		every = barRefresh
 	}
+	if p.last.IsZero() && columns == 0 && !p.staged {
+		p.last = now // short work needs no lines
+	}
 	if !p.last.IsZero() && now.Sub(p.last) < every {
 		return
 	}
@@ -74,7 +78,7 @@ func (p *progress) stage(name string, part float64) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.last = time.Time{} // what follows is shown at once
+	p.last, p.staged = time.Time{}, true // what follows is shown at once
 	if columns := p.width(); columns > 0 {
 		fmt.Fprint(p.w, "\r\x1b[K"+cutTo(name+" …", columns-1))
 		p.shown = true

@@ -49,6 +49,20 @@ func TestProgressElsewhere(t *testing.T) {
 	}
 }
 
+func TestShortWorkIsSilentElsewhere(t *testing.T) {
+	p, b, c := testProgress(0)
+	p.update(0, "first")
+	p.update(0.5, "half")
+	if b.String() != "" {
+		t.Errorf("wrote %q within no time", b.String())
+	}
+	c.t = c.t.Add(logRefresh)
+	p.update(0.6, "due")
+	if b.String() != " 60%  due\n" {
+		t.Errorf("wrote %q", b.String())
+	}
+}
+
 func TestNumbersForPeople(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{duration(42 * time.Second), "42s"}, {duration(190 * time.Second), "3m10s"}, {duration(7500 * time.Second), "2h05m"}, {duration(0), "0s"},
