@@ -5,6 +5,7 @@ package create
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"github.com/haenyeo/haenyeo/corpus"
@@ -70,6 +71,7 @@ func trainModel(ctx context.Context, r *Request, rec *record, m *material) (trai
 		eos = []int{int(id)}
 	}
 	cfg.BOSTokenID, cfg.EOSTokenID = bos, eos
+	debug.FreeOSMemory() // what the preparation took is not needed any more
 	net, err := openModel(&cfg, r.Engine, p.Options)
 	if err != nil {
 		return train.Done{}, err

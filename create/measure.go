@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"time"
 
 	"github.com/haenyeo/haenyeo/kernel"
@@ -28,8 +29,17 @@ type speed struct {
 	bytes int64   // of memory that weights, gradients, moments and activations took
 }
 
-// measure trains cfg on rows of seq random tokens, at most batch of them a step.
-func measure(ctx context.Context, e *kernel.Engine, cfg *model.Config, batch, seq int, opt train.Options, atLeast time.Duration) (speed, error) {
+// measure trains cfg, with kernels and threads like those of an engine, on rows of seq random
+// tokens, at most batch of them a step.
+func measure(ctx context.Context, like *kernel.Engine, cfg *model.Config, batch, seq int, opt train.Options, atLeast time.Duration) (speed, error) {
+	// An engine of its own, because engines remember what they worked on last; and the collector
+	// would let garbage of a model's size lie beside the next model.
+	defer debug.FreeOSMemory()
+	e, err := kernel.New(like.Pool().Threads(), like.Tier())
+	if err != nil {
+		return speed{}, err
+	}
+	defer e.Close()
 	before := heap()
 	m, err := openModel(cfg, e, opt)
 	if err != nil {

@@ -88,7 +88,8 @@ func decide(ctx context.Context, r *Request, c *corpus.Corpus, began time.Time) 
 	// The text that is used, with some to spare; documents are left out evenly.
 	tokens := float64(best.Options.Steps) * float64(best.Batch*best.Seq)
 	best.TextBytes = min(text, int64(2*tokens*bytesPerToken)+1<<20)
-	best.RSSMB = (s.bytes+int64(2*float64(best.TextBytes)/bytesPerToken))>>20 + baseMB
+	// A quarter more than was measured: evaluation, samples, pages of files.
+	best.RSSMB = (s.bytes*5/4+int64(2*float64(best.TextBytes)/bytesPerToken))>>20 + baseMB
 	best.Seconds += time.Since(began).Seconds() + prepareSeconds(text) + finishSeconds
 	return best, nil
 }
