@@ -4,11 +4,15 @@ import "math"
 
 // bfloat16 is the upper half of a float32. A pair of them travels in one word, see gemm_tile.go.
 
-// toBF16 rounds to nearest, ties to even; a NaN stays one.
+// toBF16 rounds to nearest, ties to even, as VCVTNE2PS2BF16 does: a subnormal number becomes zero, a
+// NaN stays one.
 func toBF16(x float32) uint32 {
 	b := math.Float32bits(x)
-	if x != x {
+	switch {
+	case x != x:
 		return b>>16 | 0x40
+	case b&0x7f800000 == 0:
+		return b >> 16 & 0x8000
 	}
 	return (b + 0x7fff + b>>16&1) >> 16
 }

@@ -76,6 +76,7 @@ type Product struct {
 	TransA, TransB bool
 	M, N, K        int
 	Alpha, Beta    float32
+	Symmetric      bool // C is known to be symmetric, before (if Beta is not 0) and after: half is computed
 }
 
 // Multiply computes independent products in parallel. The C matrices must not overlap.

@@ -101,28 +101,39 @@ func measure(b *testing.B, e *Engine, dt DType, flops float64, run func()) {
 	b.ReportMetric(100*best/max(peak, e.Peak(dt)), "%-of-peak")
 }
 
-// BenchmarkMultiply has the products of one Muon iteration over the matrices of preset S: X·Xᵀ of
-// many middling matrices.
+// BenchmarkMultiply has the products of a Newton-Schulz iteration (Muon) over a batch of matrices of
+// preset S: gram = X·Xᵀ, gram·gram + gram, poly·X.
 func BenchmarkMultiply(b *testing.B) {
 	e, err := New(0, "")
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer e.Close()
+	const count = 12
 	for _, dt := range []DType{F32, BF16} {
-		for _, s := range [][3]int{{256, 256, 384}, {256, 384, 256}, {192, 256, 192}} {
-			b.Run(fmt.Sprintf("%v/64x%dx%dx%d", dt, s[0], s[1], s[2]), func(b *testing.B) {
-				var ps []Product
-				for range 64 {
-					p := Product{M: s[0], N: s[1], K: s[2], LDA: s[2], LDB: s[2], LDC: s[1], TransB: true, Alpha: 0.5, Beta: 1}
-					p.A, p.B, p.C = make([]float32, s[0]*s[2]), make([]float32, s[1]*s[2]), make([]float32, s[0]*s[1])
-					for i := range p.A {
-						p.A[i] = float32(i%7) - 3
-					}
-					ps = append(ps, p)
+		for _, s := range [][2]int{{256, 384}, {192, 256}, {256, 1024}} {
+			small, large := s[0], s[1]
+			kinds := map[string][]Product{}
+			for range count {
+				x, y := make([]float32, small*large), make([]float32, small*large)
+				gram, poly := make([]float32, small*small), make([]float32, small*small)
+				for i := range x {
+					x[i] = float32(i%7) - 3
 				}
-				measure(b, e, dt, 2*64*float64(s[0])*float64(s[1])*float64(s[2]), func() { e.Multiply(ps, dt) })
-			})
+				kinds["gram"] = append(kinds["gram"], Product{C: gram, A: x, B: x, LDC: small, LDA: large, LDB: large,
+					TransB: true, M: small, N: small, K: large, Alpha: 1})
+				kinds["poly"] = append(kinds["poly"], Product{C: poly, A: gram, B: gram, LDC: small, LDA: small, LDB: small,
+					M: small, N: small, K: small, Alpha: 0.5, Beta: 1})
+				kinds["x"] = append(kinds["x"], Product{C: y, A: poly, B: x, LDC: large, LDA: small, LDB: large,
+					M: small, N: large, K: small, Alpha: 1})
+			}
+			for _, kind := range []string{"gram", "poly", "x"} {
+				ps := kinds[kind]
+				b.Run(fmt.Sprintf("%v/%dx%d/%s", dt, small, large, kind), func(b *testing.B) {
+					flops := 2 * count * float64(ps[0].M) * float64(ps[0].N) * float64(ps[0].K)
+					measure(b, e, dt, flops, func() { e.Multiply(ps, dt) })
+				})
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -28,7 +29,7 @@ type matrix struct {
 	rows, cols, ld int
 }
 
-func newMatrix(rng *rand.Rand, rows, cols int, exact bool) matrix {
+func newMatrix(t *testing.T, rng *rand.Rand, rows, cols int, exact bool) matrix {
 	ld := cols
 	if rng.IntN(2) == 0 {
 		ld += rng.IntN(20)
@@ -38,6 +39,7 @@ func newMatrix(rng *rand.Rand, rows, cols int, exact bool) matrix {
 		n = (rows-1)*ld + cols
 	}
 	m := matrix{newGuarded[float32](n, rng.IntN(2)*rng.IntN(16)), rows, cols, ld}
+	t.Cleanup(m.release)
 	values(rng, m.data, exact)
 	return m
 }
@@ -134,7 +136,7 @@ func TestLinear(t *testing.T) {
 		ref := reference{e.route(dt).pair}
 		for trial := range trials(60) {
 			exact, acc := trial%2 == 0, rng.IntN(2) == 0
-			l := newLayer(rng, e, dt, exact)
+			l := newLayer(t, rng, e, dt, exact)
 			desc := fmt.Sprintf("trial %d: N %d K %d groups %v gather %v accumulate %v", trial, l.n, l.k, l.bounds, l.gather != nil, acc)
 
 			before := append([]float32(nil), l.dy.data...)
@@ -188,7 +190,7 @@ func TestLinear(t *testing.T) {
 					}
 				}
 			}
-			l.release(t, desc)
+			l.checkGuards(t, desc)
 		}
 	})
 }
@@ -204,7 +206,7 @@ type layer struct {
 	x, dy, dx matrix
 }
 
-func newLayer(rng *rand.Rand, e *Engine, dt DType, exact bool) *layer {
+func newLayer(t *testing.T, rng *rand.Rand, e *Engine, dt DType, exact bool) *layer {
 	l := &layer{n: size(rng), k: size(rng)}
 	long := 0 // one long dimension needs several passes
 	switch rng.IntN(12) {
@@ -229,13 +231,15 @@ func newLayer(rng *rand.Rand, e *Engine, dt DType, exact bool) *layer {
 			l.gather = append(l.gather, int32(rng.IntN(tokens)))
 		}
 	}
-	l.x, l.dy, l.dx = newMatrix(rng, tokens, l.k, exact), newMatrix(rng, rows, l.n, exact), newMatrix(rng, rows, l.k, exact)
+	l.x, l.dy, l.dx = newMatrix(t, rng, tokens, l.k, exact), newMatrix(t, rng, rows, l.n, exact), newMatrix(t, rng, rows, l.k, exact)
 	var ws []*Weight
 	var src [][]float32
 	for _, b := range l.bounds {
 		m := matrix{newGuarded[float32](l.n*l.k, 0), l.n, l.k, l.k}
+		t.Cleanup(m.release)
 		values(rng, m.data, exact)
 		g := matrix{newGuarded[float32](l.n*l.k, rng.IntN(3)), l.n, l.k, l.k}
+		t.Cleanup(g.release)
 		for i := range g.data {
 			g.data[i] = 1
 		}
@@ -278,13 +282,13 @@ func (l *layer) checkRest(t *testing.T, desc string, m matrix, before []float32)
 	}
 }
 
-func (l *layer) release(t *testing.T, desc string) {
+// checkGuards looks at the surroundings of every operand.
+func (l *layer) checkGuards(t *testing.T, desc string) {
 	t.Helper()
-	for _, m := range append(append([]matrix{l.x, l.dy, l.dx}, l.w...), l.grads...) {
+	for _, m := range slices.Concat([]matrix{l.x, l.dy, l.dx}, l.w, l.grads) {
 		if err := m.check(); err != nil {
 			t.Fatalf("%s: %v", desc, err)
 		}
-		m.release()
 	}
 }
 
@@ -297,16 +301,35 @@ func TestMultiply(t *testing.T) {
 			var ms []matrix
 			var before [][]float32
 			for range 1 + rng.IntN(4) {
-				p := Product{M: size(rng), N: size(rng), K: size(rng) + rng.IntN(2)*rng.IntN(900), Alpha: 1, TransA: rng.IntN(2) == 0, TransB: rng.IntN(2) == 0}
+				p := Product{M: size(rng), N: size(rng), K: size(rng), Alpha: 1, TransA: rng.IntN(2) == 0, TransB: rng.IntN(2) == 0}
+				if rng.IntN(6) == 0 {
+					p.M, p.N, p.K = 1+p.M%40, 1+p.N%40, 500+rng.IntN(700)
+				}
 				if rng.IntN(2) == 0 {
 					p.Alpha, p.Beta = float32(rng.IntN(4)), float32(rng.IntN(3))-0.5
 				}
-				a, b, c := newMatrix(rng, p.M, p.K, exact), newMatrix(rng, p.K, p.N, exact), newMatrix(rng, p.M, p.N, exact)
+				a, b, c := newMatrix(t, rng, p.M, p.K, exact), newMatrix(t, rng, p.K, p.N, exact), newMatrix(t, rng, p.M, p.N, exact)
 				if p.TransA {
-					a = newMatrix(rng, p.K, p.M, exact)
+					a = newMatrix(t, rng, p.K, p.M, exact)
 				}
 				if p.TransB {
-					b = newMatrix(rng, p.N, p.K, exact)
+					b = newMatrix(t, rng, p.N, p.K, exact)
+				}
+				if rng.IntN(3) == 0 { // op(A)·op(A)ᵀ
+					if p.Symmetric = true; rng.IntN(2) == 0 {
+						p.M = 32 * (1 + rng.IntN(5)) // what the fast copy wants
+					}
+					p.N, p.TransB = p.M, !p.TransA
+					a, c = newMatrix(t, rng, p.M, p.K, exact), newMatrix(t, rng, p.M, p.M, exact)
+					if p.TransA {
+						a = newMatrix(t, rng, p.K, p.M, exact)
+					}
+					b = a
+					for i := range p.M {
+						for j := range i {
+							c.data[j*c.ld+i] = c.data[i*c.ld+j]
+						}
+					}
 				}
 				p.A, p.B, p.C, p.LDA, p.LDB, p.LDC = a.data, b.data, c.data, a.ld, b.ld, c.ld
 				ps, ms = append(ps, p), append(ms, a, b, c)
@@ -331,7 +354,7 @@ func TestMultiply(t *testing.T) {
 						old := float64(p.Beta) * float64(before[i][r*p.LDC+j])
 						s.v, s.abs = float64(p.Alpha)*s.v+old, math.Abs(float64(p.Alpha))*s.abs+math.Abs(old)
 						if err := s.check(c.data[r*p.LDC+j], exact); err != nil {
-							t.Fatalf("trial %d, product %d of M %d N %d K %d, %v %v, alpha %v beta %v: C[%d,%d]: %v", trial, i, p.M, p.N, p.K, p.TransA, p.TransB, p.Alpha, p.Beta, r, j, err)
+							t.Fatalf("trial %d, product %d of M %d N %d K %d, %v %v, alpha %v beta %v symmetric %v: C[%d,%d]: %v", trial, i, p.M, p.N, p.K, p.TransA, p.TransB, p.Alpha, p.Beta, p.Symmetric, r, j, err)
 						}
 					}
 				}
@@ -340,7 +363,6 @@ func TestMultiply(t *testing.T) {
 				if err := m.check(); err != nil {
 					t.Fatal(err)
 				}
-				m.release()
 			}
 		}
 	})
