@@ -121,9 +121,9 @@ func BenchmarkMultiply(b *testing.B) {
 					x[i] = float32(i%7) - 3
 				}
 				kinds["gram"] = append(kinds["gram"], Product{C: gram, A: x, B: x, LDC: small, LDA: large, LDB: large,
-					TransB: true, M: small, N: small, K: large, Alpha: 1})
+					TransB: true, M: small, N: small, K: large, Alpha: 1, Symmetric: true})
 				kinds["poly"] = append(kinds["poly"], Product{C: poly, A: gram, B: gram, LDC: small, LDA: small, LDB: small,
-					M: small, N: small, K: small, Alpha: 0.5, Beta: 1})
+					M: small, N: small, K: small, Alpha: 0.5, Beta: 1, Symmetric: true})
 				kinds["x"] = append(kinds["x"], Product{C: y, A: poly, B: x, LDC: large, LDA: small, LDB: large,
 					M: small, N: large, K: small, Alpha: 1})
 			}
