@@ -1,0 +1,189 @@
+package haenyeo
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/haenyeo/haenyeo/infer"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/haenyeo/haenyeo/train"
+)
+
+// tiny makes a small random model with a tokenizer that adds a begin token.
+func tiny(t *testing.T) string {
+	t.Helper()
+	e, err := kernel.New(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	m, err := model.New(&model.Config{
+		ModelType: "llama", VocabSize: 300, HiddenSize: 16, IntermediateSize: 24, NumHiddenLayers: 1, NumAttentionHeads: 2,
+		MaxPositionEmbeddings: 32, InitializerRange: 0.3, BOSTokenID: 0, EOSTokenID: []int{1},
+	}, e, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(3)
+	dir := t.TempDir()
+	if err := m.Save(dir, kernel.F32); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile("testdata/sea.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Train(context.Background(), func(yield func(string, error) bool) { yield(string(text), nil) },
+		tokenizer.TrainOptions{VocabSize: 300})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := tok.Config()
+	c.AddBOS = true
+	if err := tok.SetConfig(c); err != nil {
+		t.Fatal(err)
+	}
+	if err := tok.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func open(t *testing.T, path string) *Model {
+	t.Helper()
+	m, err := Open(path, Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	return m
+}
+
+func TestPromptAndItsTokensAreTheSame(t *testing.T) {
+	m := open(t, tiny(t))
+	ctx := context.Background()
+	ids, err := m.Encode("The sea")
+	if err != nil || ids[0] != 0 {
+		t.Fatalf("ids %v, %v: must begin with the begin token", ids, err)
+	}
+	if again, _ := m.Encode("<｜begin▁of▁sentence｜>The sea"); !slices.Equal(again, ids) {
+		t.Errorf("a text that brings its begin token gives %v, want %v", again, ids)
+	}
+	s := infer.Sampling{Temperature: 0.9, Seed: 4}
+	a, err := m.Generate(ctx, Request{Prompt: "The sea", MaxTokens: 9, Sampling: s}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var streamed strings.Builder
+	b, err := m.Generate(ctx, Request{Tokens: ids, MaxTokens: 9, Sampling: s}, func(text string) error {
+		streamed.WriteString(text)
+		return nil
+	})
+	if err != nil || !reflect.DeepEqual(a, b) || streamed.String() != b.Text {
+		t.Errorf("%+v, %+v, streamed %q, %v", a, b, streamed.String(), err)
+	}
+	logits, err := m.Logits(ids)
+	if err != nil || len(logits) != len(ids)*m.Config().VocabSize {
+		t.Errorf("%d logits, %v", len(logits), err)
+	}
+}
+
+func TestWindow(t *testing.T) {
+	m := open(t, tiny(t))
+	long := make([]int32, 33)
+	if _, err := m.Generate(context.Background(), Request{Tokens: long, MaxTokens: 1}, nil); err == nil || !strings.Contains(err.Error(), "window") {
+		t.Errorf("33 tokens in a window of 32: %v", err)
+	}
+	r, err := m.Generate(context.Background(), Request{Tokens: long[:30], MaxTokens: 100}, nil)
+	if err != nil || len(r.Tokens) > 2 {
+		t.Errorf("%d tokens behind 30 in a window of 32, %v", len(r.Tokens), err)
+	}
+	if _, err := m.Logits(nil); err == nil {
+		t.Error("logits of nothing")
+	}
+}
+
+func TestGenerationConfig(t *testing.T) {
+	for text, want := range map[string]struct {
+		s   infer.Sampling
+		end []int32
+		bad bool
+	}{
+		`{}`: {},
+		`{"eos_token_id": 7, "temperature": 0.6}`:                             {end: []int32{7}}, // do_sample is missing: greedy
+		`{"do_sample": true, "eos_token_id": [7, 9]}`:                         {s: infer.Sampling{Temperature: 1}, end: []int32{7, 9}},
+		`{"do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}`: {s: infer.Sampling{Temperature: 0.6, TopP: 0.95, TopK: 20}},
+		`{"do_sample": true, "temperature": -1}`:                              {bad: true},
+		`{"eos_token_id": "x"}`:                                               {bad: true},
+		`{`:                                                                   {bad: true},
+	} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		s, end, err := readGenerationConfig(dir)
+		if (err != nil) != want.bad || err == nil && (s != want.s || !slices.Equal(end, want.end)) {
+			t.Errorf("%s: %+v, %v, %v", text, s, end, err)
+		}
+	}
+	if _, _, err := readGenerationConfig(t.TempDir()); err != nil {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+// Whatever was saved by this package is what it opens, and training goes on from it.
+func TestPretrainFromAModel(t *testing.T) {
+	dir := tiny(t)
+	e, err := kernel.New(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	out := filepath.Join(t.TempDir(), "out")
+	r := PretrainRequest{
+		Model: dir, Data: []string{"testdata/sea.txt"}, Batch: 4, Seq: 32, Steps: 8, Out: out, Engine: e,
+		Options: func(steps int) train.Options {
+			o := train.Defaults("adamw", steps, &model.Config{})
+			o.LR = 0.02
+			return o
+		},
+		Pace: func(int) train.Pace { return train.Pace{CheckpointEvery: 4} },
+	}
+	done, err := Pretrain(context.Background(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if done.Step != 8 || done.ValBPB == 0 {
+		t.Errorf("%+v", done)
+	}
+	before, _, err := open(t, dir).BitsPerByte(context.Background(), r.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, _, err := open(t, out).BitsPerByte(context.Background(), r.Data)
+	if err != nil || after.BPB >= before.BPB {
+		t.Errorf("bits per byte %v before, %v after, %v", before.BPB, after.BPB, err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r.Out = filepath.Join(t.TempDir(), "interrupted")
+	if _, err := Pretrain(ctx, r); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: %v", err)
+	}
+	for _, bad := range []PretrainRequest{
+		{}, {Model: dir, Config: &model.Config{}, Data: r.Data}, {Model: dir}, {Model: dir, Data: r.Data, Batches: "x"},
+		{Model: dir, Data: r.Data, Batch: 0, Seq: 8}, {Model: dir, Data: r.Data, Batch: 1, Seq: 8, Steps: -1},
+	} {
+		if _, err := Pretrain(context.Background(), bad); err == nil {
+			t.Errorf("accepted %+v", bad)
+		}
+	}
+}
