@@ -90,6 +90,7 @@ func (e *Engine) Attention(a *Attention) {
 type attentionTask struct {
 	vec       *vector
 	r         *route
+	fused     bool // probabilities become bfloat16 in the kernel that computes them
 	a         *Attention
 	queries   int // of one task
 	stretches int
@@ -110,6 +111,7 @@ type attentionWorker struct {
 
 func (t *attentionTask) prepare(e *Engine, a *Attention) {
 	t.vec, t.r, t.a = &e.vec, e.route(a.DType), a
+	t.fused = t.r.pair && t.vec.expSumBF16 != nil
 	if t.workers == nil {
 		t.workers = make([]attentionWorker, e.pool.Threads())
 	}
@@ -189,18 +191,34 @@ func (t *attentionTask) scores(w *attentionWorker, k panels, token, h, q, m, lo,
 // is the place of the first query in w.m and w.l.
 func (t *attentionTask) values(w *attentionWorker, v panels, token, h, q, m, lo, hi, state int, begun *bool) {
 	a, r, b := t.a, t.r, &w.block
+	n := hi - lo
+	b.steps, b.a, b.aRow, b.aStep = r.steps(n), w.left, r.rowWords(n), 1
 	for i := range m {
-		row := w.s[i*scoreRow:][:hi-lo]
+		row, words := w.s[i*scoreRow:][:n], w.left[i*b.aRow:][:b.steps]
 		from, to := max(a.first(token+q+i), lo)-lo, min(q+i+1, hi)-lo
 		if from >= to {
-			clear(row)
-			continue
+			from, to = 0, 0
 		}
-		clear(row[:from])
-		clear(row[to:])
-		t.softmax(row[from:to], &w.m[state+i], &w.l[state+i], a.O.at(token+q+i, h, a.DV), *begun)
+		// Begin at a whole vector.
+		start := from &^ 15
+		for j := start; j < from; j++ {
+			row[j] = minusInf
+		}
+		if t.fused {
+			clear(words[:start/2])
+			clear(words[to/2:])
+		} else {
+			words = nil
+			clear(row[:start])
+			clear(row[to:])
+		}
+		if from < to {
+			t.softmax(words, row[:to], start, &w.m[state+i], &w.l[state+i], a.O.at(token+q+i, h, a.DV), *begun)
+		}
 	}
-	r.left(b, w.left, w.s, scoreRow, nil, m, hi-lo)
+	if !t.fused {
+		r.left(b, w.left, w.s, scoreRow, nil, m, n)
+	}
 	b.use(v, r.nr, 0)
 	b.c, b.ldc, b.alpha, b.beta = a.O.from(token+q, h), a.O.Row, 1, 0
 	if *begun {
@@ -210,16 +228,21 @@ func (t *attentionTask) values(w *attentionWorker, v panels, token, h, q, m, lo,
 	*begun = true
 }
 
-// softmax replaces scores s by exp(Scale·s − m), m being the maximum of Scale·s and of the chunks
-// before, and brings the sum l and the output o of those chunks to the new maximum.
-func (t *attentionTask) softmax(s []float32, m, l *float32, o []float32, begun bool) {
+// softmax computes exp(Scale·s − m) of scores s from start on, m being the maximum of Scale·s and
+// of the chunks before, and brings the sum l and the output o of those chunks to the new maximum.
+// The result replaces s, or goes to words as bfloat16 when fused.
+func (t *attentionTask) softmax(words, s []float32, start int, m, l *float32, o []float32, begun bool) {
 	scale := t.a.Scale
-	high := max(*m, scale*t.vec.maximum(s))
+	high := max(*m, scale*t.vec.maximum(s[start:]))
 	if begun && high != *m {
 		f := exp32(*m - high)
 		*l *= f
 		t.vec.scale(o, o, f)
 	}
 	*m = high
-	*l += float32(t.vec.expSum(s, s, scale, -high))
+	if t.fused {
+		*l += float32(t.vec.expSumBF16(words[start/2:], s[start:], scale, -high))
+	} else {
+		*l += float32(t.vec.expSum(s[start:], s[start:], scale, -high))
+	}
 }

@@ -39,6 +39,7 @@ type attentionGradTask struct {
 type backwardWorker struct {
 	q, qT, do, doT, k []float32 // packed right sides
 	p, ds             []float32 // [keyBlock, gradRow]
+	pLeft, dsLeft     []float32 // packed left sides of the same, when fused
 	lse, delta        []float32 // of a chunk
 	end               []int32   // per key: the first later query that does not see it
 }
@@ -47,10 +48,6 @@ func (t *attentionGradTask) Do(worker, i int) {
 	a, w := t.a, &t.workers[worker]
 	b, hk := i/a.HK, i%a.HK
 	token, group := b*a.T, a.H/a.HK
-	for j := range a.T {
-		clear(t.dk.at(token+j, hk, a.DK))
-		clear(t.dv.at(token+j, hk, a.DV))
-	}
 	t.ends(w, token)
 	for h := hk * group; h < (hk+1)*group; h++ {
 		for q0 := 0; q0 < a.T; q0 += queryChunk {
@@ -81,7 +78,6 @@ func (t *attentionGradTask) chunk(w *attentionWorker, token, h, hk, q0, q1 int) 
 	n := q1 - q0
 	s.lse, s.delta = grow(s.lse, queryChunk), grow(s.delta, queryChunk)
 	for i := range n {
-		clear(t.dq.at(token+q0+i, h, a.DK))
 		s.lse[i] = a.LSE[(token+q0+i)*a.H+h]
 		s.delta[i] = float32(t.vec.dot(t.do.at(token+q0+i, h, a.DV), a.O.at(token+q0+i, h, a.DV)))
 	}
@@ -95,19 +91,22 @@ func (t *attentionGradTask) chunk(w *attentionWorker, token, h, hk, q0, q1 int) 
 	r.right(b, room(&s.do, r.rightLen(a.DV, queryChunk)), do, t.do.Row, nil, n, a.DV)
 	doP := b.right()
 
-	first := a.first(token + q0)
+	first, begun := a.first(token+q0), q0 // dQ holds something below begun
 	for j0 := first / keyBlock * keyBlock; j0 < q1; j0 += keyBlock {
 		j1 := min(j0+keyBlock, a.T)
 		lo, hi := max(q0, j0), min(q1, int(s.end[j1-1]))
 		if lo >= hi {
 			continue
 		}
-		t.keys(w, token, h, hk, j0, j1, q0, lo, hi, qT, doT, qP, doP)
+		t.keys(w, token, h, hk, j0, j1, q0, lo, hi, begun, qT, doT, qP, doP)
+		begun = max(begun, hi)
 	}
 }
 
-// keys adds what keys j0..j1 and queries lo..hi give each other; the panels begin at query q0.
-func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, lo, hi int, qT, doT, qP, doP panels) {
+// keys adds what keys j0..j1 and queries lo..hi give each other; the panels begin at query q0. A
+// key meets its own query first, so the first head of the group writes dK and dV there and all else
+// adds; dQ is written from query begun on.
+func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, lo, hi, begun int, qT, doT, qP, doP panels) {
 	a, r, b, s := t.a, t.r, &w.block, &w.backward
 	m, n := j1-j0, hi-lo
 	left := room(&w.left, max(r.leftLen(keyBlock, max(a.DK, a.DV, queryChunk)), r.leftLen(queryChunk, keyBlock)))
@@ -123,37 +122,73 @@ func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, l
 	b.c = ds
 	r.product(&b.tile, m, n)
 
-	for i := range m {
-		pr, dr := p[i*gradRow:][:n], ds[i*gradRow:][:n]
-		// Key j is seen by queries j to end[j]-1.
-		from, to := max(0, j0+i-lo), min(n, int(s.end[j0+i])-lo)
-		from = min(from, n)
-		to = max(from, to)
-		// Begin at a whole vector: a row that is out of step with cache lines costs twice the time.
-		start := from &^ 15
-		at := lo - q0 + start
-		t.vec.softmaxGrad(pr[start:to], dr[start:to], s.lse[at:], s.delta[at:], a.Scale)
-		clear(pr[start:from])
-		clear(dr[start:from])
-		clear(pr[:start])
-		clear(dr[:start])
-		clear(pr[to:])
-		clear(dr[to:])
-	}
+	t.softmaxGrad(s, p, ds, m, n, j0, lo, q0)
 
+	if j0 < q0 || h > hk*(a.H/a.HK) {
+		b.beta = 1
+	}
 	step := stepsOf(lo-q0, r.pair)
-	r.left(b, left, p, gradRow, nil, m, n)
+	t.leftOf(b, left, p, s.pLeft, m, n)
 	b.b, b.bStep, b.bNext = doP.words[step*doP.bStep:], doP.bStep, doP.next
-	b.c, b.ldc, b.beta = t.dv.from(token+j0, hk), t.dv.Row, 1
+	b.c, b.ldc = t.dv.from(token+j0, hk), t.dv.Row
 	r.product(&b.tile, m, a.DV)
 
-	r.left(b, left, ds, gradRow, nil, m, n)
+	t.leftOf(b, left, ds, s.dsLeft, m, n)
 	b.b, b.bStep, b.bNext = qP.words[step*qP.bStep:], qP.bStep, qP.next
 	b.c, b.ldc = t.dk.from(token+j0, hk), t.dk.Row
 	r.product(&b.tile, m, a.DK)
 
 	r.right(b, room(&s.k, r.rightLen(a.DK, keyBlock)), a.K.from(token+j0, hk), a.K.Row, nil, m, a.DK)
 	r.leftT(b, left, ds, gradRow, nil, n, m)
-	b.c, b.ldc = t.dq.from(token+lo, h), t.dq.Row
-	r.product(&b.tile, n, a.DK)
+	old := min(max(begun-lo, 0), n)
+	b.c, b.ldc, b.beta = t.dq.from(token+lo, h), t.dq.Row, 1
+	r.product(&b.tile, old, a.DK)
+	if old < n {
+		b.a, b.c, b.beta = b.a[old*b.aRow:], t.dq.from(token+lo+old, h), 0
+		r.product(&b.tile, n-old, a.DK)
+	}
+}
+
+// softmaxGrad turns Sᵀ in p and dPᵀ in ds, m keys from j0 on by n queries from lo on, into Pᵀ and
+// dSᵀ, zero where the mask is.
+func (t *attentionGradTask) softmaxGrad(s *backwardWorker, p, ds []float32, m, n, j0, lo, q0 int) {
+	r := t.r
+	width := r.rowWords(n)
+	if t.fused {
+		s.pLeft, s.dsLeft = grow(s.pLeft, keyBlock*r.rowWords(queryChunk)), grow(s.dsLeft, keyBlock*r.rowWords(queryChunk))
+	}
+	for i := range m {
+		pr, dr := p[i*gradRow:][:n], ds[i*gradRow:][:n]
+		// Key j is seen by queries j to end[j]-1.
+		from := min(max(0, j0+i-lo), n)
+		to := max(from, min(n, int(s.end[j0+i])-lo))
+		// Begin at a whole vector: a row that is out of step with cache lines costs twice the time.
+		start := from &^ 15
+		at := lo - q0 + start
+		for j := start; j < from; j++ {
+			pr[j] = minusInf
+		}
+		clear(dr[:start])
+		clear(dr[to:])
+		if !t.fused {
+			clear(pr[:start])
+			clear(pr[to:])
+			t.vec.softmaxGrad(pr[start:to], dr[start:to], s.lse[at:], s.delta[at:], t.a.Scale)
+			continue
+		}
+		for _, words := range [][]float32{s.pLeft[i*width:][:r.steps(n)], s.dsLeft[i*width:][:r.steps(n)]} {
+			clear(words[:start/2])
+			clear(words[to/2:])
+		}
+		t.vec.softmaxGradBF16(s.pLeft[i*width+start/2:], s.dsLeft[i*width+start/2:], pr[start:to], dr[start:to], s.lse[at:], s.delta[at:], t.a.Scale)
+	}
+}
+
+// leftOf makes x [m,n] the left side of b; packed holds it already when fused.
+func (t *attentionGradTask) leftOf(b *block, buf, x, packed []float32, m, n int) {
+	if !t.fused {
+		t.r.left(b, buf, x, gradRow, nil, m, n)
+		return
+	}
+	b.steps, b.a, b.aRow, b.aStep = t.r.steps(n), packed, t.r.rowWords(n), 1
 }

@@ -7,8 +7,8 @@ package kernel
 
 import "math"
 
-// vector is the table of elementwise kernels, chosen once per Engine. The first slice (for
-// ropePairs the second) gives the length n; the others have at least as many elements. Slices of
+// vector is the table of elementwise kernels, chosen once per Engine. The first slice that does not
+// hold pairs or words gives the length n; the others have at least as many elements. Slices of
 // one call are equal or do not overlap. A call should last less than 100 us: chunk elements.
 type vector struct {
 	sumSquares func(x []float32) float64 // sum of x²
@@ -32,6 +32,12 @@ type vector struct {
 	expSum      func(y, x []float32, scale, shift float32) float64 // y = exp(scale·x + shift), returns its sum
 	sumExp      func(x []float32, shift float32) float64           // sum of exp(x + shift)
 	softmaxGrad func(p, d, lse, delta []float32, scale float32)    // p = exp(scale·p − lse), d = scale·p·(d − delta)
+
+	// The same with results as words of bfloat16 (see gemm_tile.go): y for expSum; y and ds for p and
+	// d of softmaxGrad, which also leaves d in float32. The upper half of a last, half-filled word
+	// is not written. Nil where no tier multiplies such words fast.
+	expSumBF16      func(y, x []float32, scale, shift float32) float64
+	softmaxGradBF16 func(y, ds, p, d, lse, delta []float32, scale float32)
 
 	ropeHalves func(a, b, c, s []float32, sign float32) // rotates (a[i], b[i])
 	ropePairs  func(x, c, s []float32, sign float32)    // rotates (x[2i], x[2i+1])

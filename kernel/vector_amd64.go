@@ -14,28 +14,30 @@ func newVector(set isa) vector {
 }
 
 var vectorAVX512 = vector{
-	sumSquares:    sumSquaresAVX512,
-	dot:           dotAVX512,
-	maximum:       maximumAVX512,
-	add:           addAVX512,
-	scale:         scaleAVX512,
-	axpy:          axpyAVX512,
-	scaleDot:      scaleDotAVX512,
-	normApply:     normApplyAVX512,
-	normGradSum:   normGradSumAVX512,
-	normGradApply: normGradApplyAVX512,
-	normGradAdd:   normGradAddAVX512,
-	sigmoid:       sigmoidAVX512,
-	swiglu:        swigluAVX512,
-	swigluGrad:    swigluGradAVX512,
-	exp:           expAVX512,
-	expSum:        expSumAVX512,
-	sumExp:        sumExpAVX512,
-	softmaxGrad:   softmaxGradAVX512,
-	ropeHalves:    ropeHalvesAVX512,
-	ropePairs:     ropePairsAVX512,
-	adamw:         adamwAVX512,
-	adamwClear:    adamwClearAVX512,
+	sumSquares:      sumSquaresAVX512,
+	dot:             dotAVX512,
+	maximum:         maximumAVX512,
+	add:             addAVX512,
+	scale:           scaleAVX512,
+	axpy:            axpyAVX512,
+	scaleDot:        scaleDotAVX512,
+	normApply:       normApplyAVX512,
+	normGradSum:     normGradSumAVX512,
+	normGradApply:   normGradApplyAVX512,
+	normGradAdd:     normGradAddAVX512,
+	sigmoid:         sigmoidAVX512,
+	swiglu:          swigluAVX512,
+	swigluGrad:      swigluGradAVX512,
+	exp:             expAVX512,
+	expSum:          expSumAVX512,
+	sumExp:          sumExpAVX512,
+	softmaxGrad:     softmaxGradAVX512,
+	expSumBF16:      expSumBF16AVX512,
+	softmaxGradBF16: softmaxGradBF16AVX512,
+	ropeHalves:      ropeHalvesAVX512,
+	ropePairs:       ropePairsAVX512,
+	adamw:           adamwAVX512,
+	adamwClear:      adamwClearAVX512,
 }
 
 //go:noescape
@@ -282,6 +284,36 @@ func softmaxGradAVX512(p, d, lse, delta []float32, scale float32) {
 	_ = lse[n-1]
 	_ = delta[n-1]
 	softmaxGradAVX512Asm(&p[0], &d[0], &lse[0], &delta[0], n, scale)
+}
+
+//go:noescape
+func expSumBF16AVX512Asm(y, x *float32, n int, scale, shift float32) float64
+
+//go:noinline
+func expSumBF16AVX512(y, x []float32, scale, shift float32) float64 {
+	n := len(x)
+	if n == 0 {
+		return 0
+	}
+	_ = y[(n-1)/2]
+	return expSumBF16AVX512Asm(&y[0], &x[0], n, scale, shift)
+}
+
+//go:noescape
+func softmaxGradBF16AVX512Asm(y, ds, p, d, lse, delta *float32, n int, scale float32)
+
+//go:noinline
+func softmaxGradBF16AVX512(y, ds, p, d, lse, delta []float32, scale float32) {
+	n := len(p)
+	if n == 0 {
+		return
+	}
+	_ = y[(n-1)/2]
+	_ = ds[(n-1)/2]
+	_ = d[n-1]
+	_ = lse[n-1]
+	_ = delta[n-1]
+	softmaxGradBF16AVX512Asm(&y[0], &ds[0], &p[0], &d[0], &lse[0], &delta[0], n, scale)
 }
 
 //go:noescape

@@ -22,14 +22,25 @@ type vectorProgram struct {
 	reduce  opcode   // opSum, opSumProduct or opMaximum where there is a reduction
 	body    []*value
 	fixed   []*value // constants and scalars, loaded before the loop if registers suffice
-	scalef  bool     // the target multiplies by 2^n in one instruction
+	avx512  bool     // the target multiplies by 2^n in one instruction
 }
 
-// stream is a float32 slice walked by the loop; pairs says it has 2n elements, read two by two.
+// stream is a float32 slice walked by the loop.
 type stream struct {
-	name  string
-	pairs bool
+	name string
+	kind streamKind
 }
+
+type streamKind uint8
+
+const (
+	plain streamKind = iota
+	pairs            // 2n elements, read and written two by two
+	words            // n bfloat16, two in a word, only written
+)
+
+// bytes is the size of one element.
+func (s stream) bytes() int { return [...]int{4, 8, 2}[s.kind] }
 
 type opcode uint8
 
@@ -41,6 +52,7 @@ const (
 	opOdd
 	opStore
 	opStorePair
+	opStoreBF16
 	opAdd
 	opSub
 	opMul
@@ -76,7 +88,7 @@ func program(name, doc string, unroll int) *vectorProgram {
 	return &vectorProgram{name: name, doc: doc, unroll: unroll}
 }
 
-// stream adds slice arguments; the loop runs over the elements of the first one without pairs.
+// stream adds slice arguments; the loop runs over the elements of the first plain one.
 func (p *vectorProgram) stream(names ...string) {
 	for _, n := range names {
 		p.streams = append(p.streams, stream{name: n})
@@ -92,14 +104,14 @@ func (p *vectorProgram) streamIndex(name string) int {
 	panic(fmt.Sprintf("asmgen: %s: no stream %q", p.name, name))
 }
 
-// counter is the stream whose length is n.
+// counter is the stream whose length is n: the first plain one.
 func (p *vectorProgram) counter() int {
 	for i, s := range p.streams {
-		if !s.pairs {
+		if s.kind == plain {
 			return i
 		}
 	}
-	panic("asmgen: " + p.name + ": all streams are pairs")
+	panic("asmgen: " + p.name + ": no plain stream")
 }
 
 func (p *vectorProgram) push(op opcode, index int, args ...*value) *value {
@@ -134,13 +146,20 @@ func (p *vectorProgram) store(name string, v *value) {
 
 func (p *vectorProgram) loadPair(name string) (even, odd *value) {
 	i := p.streamIndex(name)
-	p.streams[i].pairs = true
+	p.streams[i].kind = pairs
 	even = p.push(opLoadPair, i)
 	return even, p.push(opOdd, i, even)
 }
 
 func (p *vectorProgram) storePair(name string, even, odd *value) {
 	p.push(opStorePair, p.streamIndex(name), even, odd)
+}
+
+// storeBF16 stores v rounded to bfloat16. Where n is odd, the upper half of the last word is left.
+func (p *vectorProgram) storeBF16(name string, v *value) {
+	i := p.streamIndex(name)
+	p.streams[i].kind = words
+	p.push(opStoreBF16, i, v)
 }
 
 func (p *vectorProgram) add(a, b *value) *value     { return p.push(opAdd, 0, a, b) }
@@ -177,7 +196,7 @@ func (p *vectorProgram) exp(x *value) *value {
 	for _, c := range expC[1:] {
 		q = p.fma(q, r, p.constant(c))
 	}
-	if p.scalef {
+	if p.avx512 {
 		return p.push(opScalef, 0, q, n)
 	}
 	// 2^n may lie outside the range of a float32, so it is applied in two halves. The low bits of
@@ -216,7 +235,7 @@ func (p *vectorProgram) liveness() {
 		}
 	}
 	for _, v := range p.body {
-		if v.uses == 0 && v.op < opSum && v.op != opStore && v.op != opStorePair {
+		if v.uses == 0 && v.op < opSum && v.op != opStore && v.op != opStorePair && v.op != opStoreBF16 {
 			panic("asmgen: " + p.name + ": unused value")
 		}
 	}
@@ -233,6 +252,7 @@ type printer interface {
 	store(s int, v *value, u int)
 	loadPair(even, odd, tmp int, v *value, u int)
 	storePair(even, odd, tmp1, tmp2 int, v *value, u int)
+	storeBF16(s, tmp int, v *value, u int) // AVX-512 only
 	// op computes d = op(a, b); b is -1 for one operand.
 	op(o opcode, d, a, b int)
 	// fma computes d = a·b + d (or d − a·b), fmaInto d = d·b + c (or c − d·b).
@@ -386,6 +406,11 @@ func (a *allocation) body(u int) {
 			a.release(t1)
 			a.release(t2)
 			a.drop(v, i, -1)
+		case opStoreBF16:
+			tmp := a.take()
+			a.out.storeBF16(a.operand(v.args[0]), tmp, v, u)
+			a.release(tmp)
+			a.drop(v, i, -1)
 		case opFMA, opFNMA:
 			a.fma(v, i)
 		case opSum, opSumProduct, opMaximum:
@@ -452,7 +477,7 @@ func (p *vectorProgram) frame() frame {
 
 func (p *vectorProgram) hasPairs() bool {
 	for _, s := range p.streams {
-		if s.pairs {
+		if s.kind == pairs {
 			return true
 		}
 	}

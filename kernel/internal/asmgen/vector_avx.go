@@ -72,10 +72,7 @@ func (v *amd64Vector) registers() int {
 }
 
 func (v *amd64Vector) address(x *value, u, extra int) string {
-	scale := 4
-	if v.p.streams[x.index].pairs {
-		scale = 8
-	}
+	scale := v.p.streams[x.index].bytes()
 	a := fmt.Sprintf("(%s)(AX*%d)", amd64Streams[x.index], scale)
 	if off := u*v.lanes()*scale + extra; off != 0 {
 		a = fmt.Sprint(off) + a
@@ -178,6 +175,15 @@ func (v *amd64Vector) storePair(even, odd, tmp1, tmp2 int, x *value, u int) {
 	default:
 		v.line("VMOVSS X%d, %s", even, v.address(x, u, 0))
 		v.line("VMOVSS X%d, %s", odd, v.address(x, u, 4))
+	}
+}
+
+func (v *amd64Vector) storeBF16(s, tmp int, x *value, u int) {
+	v.w.evex(vcvtneps2bf16, zmm(s), 0, zmm(tmp))
+	if v.part == whole {
+		v.line("VMOVDQU16 Y%d, %s", tmp, v.address(x, u, 0))
+	} else {
+		v.line("VMOVDQU16 Y%d, K1, %s", tmp, v.address(x, u, 0))
 	}
 }
 

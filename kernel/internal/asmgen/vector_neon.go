@@ -81,6 +81,8 @@ func (v *arm64Vector) storePair(even, odd, tmp1, tmp2 int, x *value, u int) {
 	v.line("FMOVQ F%d, %d(R%d)", tmp2, 32*u+16, x.index)
 }
 
+func (v *arm64Vector) storeBF16(int, int, *value, int) { panic("asmgen: bfloat16 is for AVX-512 only") }
+
 func (v *arm64Vector) op(o opcode, d, a, b int) {
 	switch o {
 	case opAdd:
@@ -215,11 +217,7 @@ func (v *arm64Vector) loop(label string, a *allocation, unroll int, pt part) {
 		a.body(u)
 	}
 	for i, s := range v.p.streams {
-		bytes := 4 * step
-		if s.pairs {
-			bytes *= 2
-		}
-		v.line("ADD $%d, R%d", bytes, i)
+		v.line("ADD $%d, R%d", step*s.bytes(), i)
 	}
 	v.line("SUBS $%d, R8", step)
 	v.line("BGE %s", label)

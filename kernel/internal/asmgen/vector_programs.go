@@ -6,12 +6,12 @@ package main
 // Programs load before they store: a load behind a store whose address is equal modulo 4096 waits
 // for it, and slices often begin at the same place of a page.
 
-// vectorPrograms are built anew for every target: scalef says that it has one instruction for a·2^n.
-func vectorPrograms(scalef bool) []*vectorProgram {
+// vectorPrograms are built anew for every target.
+func vectorPrograms(avx512 bool) []*vectorProgram {
 	var ps []*vectorProgram
 	def := func(name, doc string, unroll int, build func(p *vectorProgram)) {
 		p := program(name, doc, unroll)
-		p.scalef = scalef
+		p.avx512 = avx512
 		build(p)
 		p.liveness()
 		ps = append(ps, p)
@@ -115,14 +115,33 @@ func vectorPrograms(scalef bool) []*vectorProgram {
 		p.stream("x")
 		p.sum(p.exp(p.add(p.load("x"), p.scalar("shift"))))
 	})
-	def("softmaxGrad", "p = exp(scale·p − lse), d = scale·p·(d − delta)", 1, func(p *vectorProgram) {
-		p.stream("p", "d", "lse", "delta")
+	softmaxGrad := func(p *vectorProgram) (y, ds *value) {
 		scale := p.scalar("scale")
 		d := p.mul(scale, p.sub(p.load("d"), p.load("delta")))
-		y := p.exp(p.sub(p.mul(scale, p.load("p")), p.load("lse")))
+		y = p.exp(p.sub(p.mul(scale, p.load("p")), p.load("lse")))
+		return y, p.mul(y, d)
+	}
+	def("softmaxGrad", "p = exp(scale·p − lse), d = scale·p·(d − delta)", 1, func(p *vectorProgram) {
+		p.stream("p", "d", "lse", "delta")
+		y, ds := softmaxGrad(p)
 		p.store("p", y)
-		p.store("d", p.mul(y, d))
+		p.store("d", ds)
 	})
+	if avx512 { // straight into words of bfloat16: only where tiers multiply them
+		def("expSumBF16", "y = exp(scale·x + shift) in bfloat16, the sum before rounding", 2, func(p *vectorProgram) {
+			p.stream("y", "x")
+			y := p.exp(p.fma(p.scalar("scale"), p.load("x"), p.scalar("shift")))
+			p.storeBF16("y", y)
+			p.sum(y)
+		})
+		def("softmaxGradBF16", "y = exp(scale·p − lse), d = scale·y·(d − delta), y and ds = d in bfloat16", 1, func(p *vectorProgram) {
+			p.stream("y", "ds", "p", "d", "lse", "delta")
+			y, ds := softmaxGrad(p)
+			p.storeBF16("y", y)
+			p.storeBF16("ds", ds)
+			p.store("d", ds)
+		})
+	}
 
 	// Rotations: (a,b) becomes (a·c − b·s', a·s' + b·c), s' = sign·s.
 	rotate := func(p *vectorProgram, a, b *value) (*value, *value) {

@@ -22,11 +22,12 @@ func vectorFileGo(a *asm, sets ...string) {
 	for _, set := range sets {
 		a.line("")
 		a.line("var vector%s = vector{", set)
-		for _, p := range vectorPrograms(false) {
+		programs := vectorPrograms(set == "AVX512")
+		for _, p := range programs {
 			a.line("\t%s: %s%s,", p.name, p.name, set)
 		}
 		a.line("}")
-		for _, p := range vectorPrograms(false) {
+		for _, p := range programs {
 			p.wrapper(a, set)
 		}
 	}
@@ -66,8 +67,10 @@ func (p *vectorProgram) wrapper(a *asm, set string) {
 	a.line("\t}")
 	for _, s := range p.streams {
 		switch {
-		case s.pairs:
+		case s.kind == pairs:
 			a.line("\t_ = %s[2*n-1]", s.name)
+		case s.kind == words:
+			a.line("\t_ = %s[(n-1)/2]", s.name)
 		case s.name != counter:
 			a.line("\t_ = %s[n-1]", s.name)
 		}
