@@ -137,5 +137,6 @@ func beginsWithWord(s string) bool {
 
 // isWord is \w of Unicode Technical Standard 18.
 func isWord(r rune) bool {
-	return unicode.In(r, unicode.L, unicode.M, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
+	return unicodeClasses()[r]&(letter|mark) != 0 ||
+		unicode.In(r, unicode.Nd, unicode.Nl, unicode.Pc, unicode.Other_Alphabetic, unicode.Join_Control)
 }

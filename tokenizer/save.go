@@ -85,7 +85,11 @@ func (t *Tokenizer) MarshalJSON() ([]byte, error) {
 		return nil, err
 	}
 	part("post_processor", post, "null")
-	part("decoder", t.file.decoder, byteLevelJSON(true))
+	decoder := t.file.decoder
+	if string(decoder) == "null" {
+		decoder = nil // taken as ByteLevel when it was read
+	}
+	part("decoder", decoder, byteLevelJSON(true))
 	fmt.Fprintf(&b, `  "model": {
     "type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": null, "end_of_word_suffix": null,
     "fuse_unk": false, "byte_fallback": false, "ignore_merges": %t,
