@@ -139,7 +139,7 @@ func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, l
 	r.product(&b.tile, m, a.DK)
 
 	r.right(b, room(&s.k, r.rightLen(a.DK, keyBlock)), a.K.from(token+j0, hk), a.K.Row, nil, m, a.DK)
-	r.leftT(b, left, ds, gradRow, nil, n, m)
+	r.leftT(b, left, ds, gradRow, n, m)
 	old := min(max(begun-lo, 0), n)
 	b.c, b.ldc, b.beta = t.dq.from(token+lo, h), t.dq.Row, 1
 	r.product(&b.tile, old, a.DK)

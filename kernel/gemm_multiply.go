@@ -121,7 +121,7 @@ func (t *productTask) rows(p *Product, sc *worker, panels []float32, lo, hi int)
 	for k0 := 0; k0 == 0 || k0 < p.K; k0 += r.elems(kc) {
 		k := min(r.elems(kc), p.K-k0)
 		if p.TransA {
-			r.leftT(b, buf, p.A[k0*p.LDA+lo:], p.LDA, nil, m, k)
+			r.leftT(b, buf, p.A[k0*p.LDA+lo:], p.LDA, m, k)
 		} else {
 			r.left(b, buf, p.A[lo*p.LDA+k0:], p.LDA, nil, m, k)
 		}

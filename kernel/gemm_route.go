@@ -125,16 +125,16 @@ func (r *route) left(b *block, buf, x []float32, ld int, idx []int32, m, k int) 
 }
 
 // leftT makes A of xᵀ, x [k,m].
-func (r *route) leftT(b *block, buf, x []float32, ld int, idx []int32, m, k int) {
+func (r *route) leftT(b *block, buf, x []float32, ld, m, k int) {
 	b.steps = r.steps(k)
 	if r.exact {
 		b.a, b.aRow, b.aStep = buf, r.rowWords(k), 1
-		b.pack = pack{src: x, idx: idx, lds: ld, rows: k, cols: m, dst: buf, ldd: b.aRow}
+		b.pack = pack{src: x, lds: ld, rows: k, cols: m, dst: buf, ldd: b.aRow}
 		r.packTurn(&b.pack)
 		return
 	}
 	b.a, b.aRow, b.aStep = buf, 1, r.padCols(m)
-	b.pack = pack{src: x, idx: idx, lds: ld, rows: k, cols: m, dst: buf, ldd: b.aStep, next: r.nr, steps: b.steps}
+	b.pack = pack{src: x, lds: ld, rows: k, cols: m, dst: buf, ldd: b.aStep, next: r.nr, steps: b.steps}
 	r.packCols(&b.pack)
 }
 

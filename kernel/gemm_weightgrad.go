@@ -104,7 +104,7 @@ func (t *gradTask) rows(g Group, panels []float32, sc *worker, lo, hi int) {
 	b.bStep, b.bNext = r.nr, r.nr*padSteps(stepsOf(tokens, r.pair))
 	b.c, b.ldc, b.alpha, b.beta = g.Grad[lo*g.W.K:], g.W.K, 1, 1
 	for k0 := 0; k0 < tokens; k0 += r.elems(kc) {
-		r.leftT(b, buf, t.dy[(g.Lo+k0)*t.lddy+lo:], t.lddy, nil, m, min(r.elems(kc), tokens-k0))
+		r.leftT(b, buf, t.dy[(g.Lo+k0)*t.lddy+lo:], t.lddy, m, min(r.elems(kc), tokens-k0))
 		b.b = panels[stepsOf(k0, r.pair)*r.nr:]
 		r.product(&b.tile, m, g.W.K)
 	}
