@@ -104,7 +104,7 @@ func (t *productTask) right(p *Product, b *block, panels []float32, lo, hi int) 
 	if p.TransB {
 		t.r.rightT(b, dst, p.B[lo*p.LDB:], p.LDB, p.K, hi-lo)
 	} else {
-		t.r.right(b, dst, p.B[lo:], p.LDB, nil, p.K, hi-lo)
+		t.r.right(b, dst, p.B[lo:], p.LDB, p.K, hi-lo)
 	}
 }
 

@@ -138,15 +138,15 @@ func (r *route) leftT(b *block, buf, x []float32, ld, m, k int) {
 	r.packCols(&b.pack)
 }
 
-// right makes B of x [k,n], rows idx when it is not nil.
-func (r *route) right(b *block, buf, x []float32, ld int, idx []int32, k, n int) {
+// right makes B of x [k,n].
+func (r *route) right(b *block, buf, x []float32, ld, k, n int) {
 	b.b, b.bStep, b.bNext = buf, r.nr, r.nr*padSteps(stepsOf(k, r.pair))
-	b.pack = pack{src: x, idx: idx, lds: ld, rows: k, cols: n, dst: buf, ldd: r.nr, next: b.bNext, steps: r.steps(k)}
+	b.pack = pack{src: x, lds: ld, rows: k, cols: n, dst: buf, ldd: r.nr, next: b.bNext, steps: r.steps(k)}
 	r.packCols(&b.pack)
 }
 
 // rightT makes B of xᵀ, x [n,k].
-func (r *route) rightT(b *block, buf, x []float32, ld int, k, n int) {
+func (r *route) rightT(b *block, buf, x []float32, ld, k, n int) {
 	b.b, b.bStep, b.bNext = buf, r.nr, r.nr*padSteps(stepsOf(k, r.pair))
 	b.pack = pack{src: x, lds: ld, rows: n, cols: k, dst: buf, ldd: r.nr, next: b.bNext}
 	r.packTrans(&b.pack)
