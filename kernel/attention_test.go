@@ -297,18 +297,10 @@ func BenchmarkAttention(b *testing.B) {
 			flops := float64(n) * float64(s.t+1) * float64(s.h)
 			name := fmt.Sprintf("B%d,T%d,H%d/%d,D%d/%s/%v", s.b, s.t, s.h, s.hk, s.dk, e.Tier(), dt)
 			b.Run(name+"/forward", func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					e.Attention(a)
-				}
-				b.ReportMetric(flops*float64(s.dk+s.dv)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				measure(b, e, dt, flops*float64(s.dk+s.dv), func() { e.Attention(a) })
 			})
 			b.Run(name+"/backward", func(b *testing.B) {
-				b.ReportAllocs()
-				for b.Loop() {
-					e.AttentionGrad(a, do, dq, dk, dv)
-				}
-				b.ReportMetric(flops*float64(3*s.dk+2*s.dv)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+				measure(b, e, dt, flops*float64(3*s.dk+2*s.dv), func() { e.AttentionGrad(a, do, dq, dk, dv) })
 			})
 			e.Close()
 		}
