@@ -9,6 +9,7 @@ import (
 
 // making are the flags that create and plan share.
 type making struct {
+	Paths  []string      `arg:"" optional:"" name:"path" help:"More text, as --data: so that the shell may expand --data books/*.txt."`
 	Data   []string      `sep:"none" placeholder:"PATH" help:"Text to learn from: file, directory or glob of text, Markdown or JSONL, also .gz and .zst; may be given several times. Default: the corpus inside this program."`
 	Budget time.Duration `placeholder:"TIME" help:"Time the whole run may take, such as 30s, 5m or 10h. Default: 5m."`
 	Size   string        `enum:"nano,S,M,auto," default:"" placeholder:"NAME" help:"nano, S, M or auto. Default: auto, the best for the budget."`
@@ -25,7 +26,7 @@ func (f *making) request(a *app) (create.Request, error) {
 		return create.Request{}, err
 	}
 	r := create.Request{
-		Data: f.Data, Budget: f.Budget, Size: f.Size, Vocab: f.Vocab, Seed: f.Seed, Steps: f.Steps,
+		Data: append(f.Data, f.Paths...), Budget: f.Budget, Size: f.Size, Vocab: f.Vocab, Seed: f.Seed, Steps: f.Steps,
 		Engine: e, Logger: a.log, Progress: a.bar.stage,
 	}
 	if f.Config != "" {

@@ -169,6 +169,8 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"pretrain --model DIR --data MISSING --steps 1", exitFailed, "no such file"},
 		{"bpb BARE MISSING", exitFailed, "tokenizer"},
 		{"create --size XL", exitUsage, "XL"},
+		{"create --data MISSING DIR/config.json --out x", exitFailed, "no such file"},
+		{"pretrain --model DIR --batches x y", exitUsage, "--data or --batches"},
 		{"create --steps 5 --budget 5m --out x", exitFailed, "one of them"},
 		{"create --out DIR", exitFailed, "something else"},
 		{"create --resume --out EMPTY", exitFailed, "no run to resume"},

@@ -12,6 +12,7 @@ import (
 )
 
 type pretrainCmd struct {
+	Paths     []string `arg:"" optional:"" name:"path" help:"More text, as --data."`
 	Model     string   `placeholder:"DIR" help:"Model to continue from."`
 	Config    string   `placeholder:"FILE" help:"config.json of a model to begin; its tokenizer is looked for beside it."`
 	Tokenizer string   `placeholder:"DIR" help:"Directory of the tokenizer, if not that of the model or configuration."`
@@ -52,6 +53,7 @@ func (pretrainCmd) Help() string {
 }
 
 func (c *pretrainCmd) Run(a *app) error {
+	c.Data = append(c.Data, c.Paths...)
 	config, err := c.config()
 	if err != nil {
 		return err
