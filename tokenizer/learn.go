@@ -13,6 +13,7 @@ package tokenizer
 
 import (
 	"context"
+	"errors"
 	"math"
 	"runtime"
 	"slices"
@@ -60,7 +61,7 @@ func learn(ctx context.Context, pieces *pieceTable, size int, least int64, progr
 }
 
 func learnWith[S uint16 | uint32](ctx context.Context, l *learner[S], pieces *pieceTable, size int, least int64, progress func(done, total int64)) (*learned, error) {
-	l.known = make(map[string]uint32, size)
+	l.known = make(map[string]uint32)
 	place := [256]S{}
 	for i, b := range bytesInOrder() {
 		place[b] = S(i)
@@ -117,7 +118,7 @@ func (l *learner[S]) layOut(pieces *pieceTable, place *[256]S) error {
 		total += len(s.text) + len(s.entries)
 	}
 	if total > math.MaxInt32 {
-		return errTooMuch
+		return errors.New("tokenizer: more than 2 GB of distinct pieces: lower MaxMemory or MaxPieceRunes")
 	}
 	refs := make([]ref, 0, n)
 	for i := range pieces.shards {

@@ -15,7 +15,6 @@ package tokenizer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"runtime"
@@ -189,5 +188,3 @@ func assemble(l *learned, opt *TrainOptions) (*Tokenizer, error) {
 	}
 	return t, nil
 }
-
-var errTooMuch = errors.New("tokenizer: more than 2 GB of distinct pieces: lower MaxMemory or MaxPieceRunes")

@@ -95,14 +95,18 @@ func TestTrainEqualsDefinition(t *testing.T) {
 		}
 		least := 1 + random.IntN(3)
 		want := trainNaively(docs, 256+80, least)
-		tok, err := Train(context.Background(), texts(docs...), TrainOptions{VocabSize: 256 + 80, MinFrequency: least, SpecialTokens: []AddedToken{}})
+		size := 256 + 80
+		if round%2 == 1 {
+			size = 70_000 // symbols of 32 bits
+		}
+		tok, err := Train(context.Background(), texts(docs...), TrainOptions{VocabSize: size, MinFrequency: least, SpecialTokens: []AddedToken{}})
 		var short *ShortVocabularyError
 		if errors.As(err, &short) {
 			tok = short.Tokenizer
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		if got := tok.Merges(); !slices.Equal(got, want) {
+		if got := tok.Merges(); len(got) < len(want) || !slices.Equal(got[:len(want)], want) {
 			t.Fatalf("%q at least %d:\n got %q\nwant %q", docs, least, got, want)
 		}
 	}

@@ -114,6 +114,6 @@ func (v *vocabulary) appendSpelling(dst []byte, id int32) []byte {
 	return append(dst, v.of(id)...)
 }
 
-func slicesSortByID(added []AddedToken) {
+func sortByID(added []AddedToken) {
 	slices.SortFunc(added, func(a, b AddedToken) int { return int(a.ID) - int(b.ID) })
 }
