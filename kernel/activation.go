@@ -29,7 +29,7 @@ func (t *swigluTask) Do(_, i int) {
 // SwiGLUGrad writes dgu = [dg | du] from dh, and h again (so that the forward value need not be
 // kept): du = dh·silu(g), dg = dh·u·σ(g)(1 + g(1−σ(g))).
 //
-// Source: family.md 18.3 without the clamps.
+// Source: Shazeer 2020 (GLU variants), differentiated.
 func (e *Engine) SwiGLUGrad(dgu []float32, lddgu int, h []float32, ldh int, dh []float32, lddh int, gu []float32, ldgu int, rows, f int) {
 	t := &e.ops.swigluGrad
 	*t = swigluGradTask{&e.vec, dgu, h, dh, gu, lddgu, ldh, lddh, ldgu, rows, f, rowsPerTask(f)}

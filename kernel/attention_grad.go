@@ -9,7 +9,7 @@ package kernel
 //
 // with delta[t] = dO[t]·O[t].
 //
-// Source: Dao 2023 (FlashAttention-2), section 3.1; family.md 18.2.
+// Source: Dao 2023 (FlashAttention-2), section 3.1.
 
 const (
 	keyBlock   = 32  // keys whose scores are in scratch at once; a multiple of every panel width

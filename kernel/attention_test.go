@@ -144,7 +144,7 @@ func (c *attentionCase) run(t *testing.T, e *Engine, dt DType, gap int) attentio
 	return r
 }
 
-// backward is the gradient of sum(o ⊙ up) in float64, by the formulas of family.md 18.2.
+// backward is the gradient of sum(o ⊙ up) in float64, by the derivative of softmax, term by term.
 func (c *attentionCase) backward() (dq, dk, dv []float64) {
 	o, lse := c.forward()
 	dq, dk, dv = make([]float64, len(c.q)), make([]float64, len(c.k)), make([]float64, len(c.v))

@@ -4,7 +4,7 @@ package kernel
 // pos[r]: cos and sin are tables [positions, width/2]. Interleaved layout pairs (2i, 2i+1);
 // otherwise (i, i+width/2). inverse rotates by the negative angle, which is also the gradient.
 //
-// Source: family.md 3.3.
+// Source: Su et al. 2021 (RoFormer); DeepSeek checkpoints use the interleaved layout, Llama's the other.
 func (e *Engine) Rope(x View, rows, heads, width int, pos []int32, cos, sin []float32, interleaved, inverse bool) {
 	t := &e.ops.rope
 	*t = ropeTask{&e.vec, x, rows, heads, width, rowsPerTask(heads * width), pos, cos, sin, interleaved, 1}

@@ -1,7 +1,7 @@
 // This file holds the formats of 256 numbers a block that need no codebook
 // beyond 16 values: IQ4_XS and the two ternary ones.
 //
-// Source: family.md section 15.3.
+// Source: ggml-quants of the ggml project, whose files this reads.
 
 package quant
 

@@ -6,7 +6,7 @@
 // each formula rounds at most once and gives the same bits with or without
 // fused multiply-add.
 //
-// Source: family.md section 15.1.
+// Source: ggml-quants of the ggml project, whose files this reads.
 
 package quant
 

@@ -2,7 +2,7 @@
 // E5M2, E8M0 and E2M1. The 8-bit tables over all codes are computed at start
 // from the definition of the format.
 //
-// Source: family.md section 12.1; OCP 8-bit floating point and microscaling
+// Source: OCP 8-bit floating point and microscaling
 // specifications.
 
 package quant

@@ -4,7 +4,7 @@
 // Products of fp16, scale and number are exact in float32 (11 + 6 + 5 bits at
 // most), so each formula rounds at most once.
 //
-// Source: family.md section 15.2.
+// Source: ggml-quants of the ggml project, whose files this reads.
 
 package quant
 

@@ -3,7 +3,7 @@
 // from a Type. The formats themselves follow in blocks32.go, kquants.go and
 // blocks256.go.
 //
-// Source: family.md section 15.
+// Source: ggml.h of the ggml project.
 
 package quant
 

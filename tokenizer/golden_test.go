@@ -32,7 +32,7 @@ func TestDeepSeekV3(t *testing.T) {
 	checkRows(t, deepSeekV3(t), readLines[row](t, "testdata/deepseek-v3.rows.jsonl.zst"))
 }
 
-// TestDeepSeekV3Facts holds what family.md 16.1 and 21.5 say of the published file.
+// TestDeepSeekV3Facts holds known facts of the published file: sizes, special tokens, ids of short texts.
 func TestDeepSeekV3Facts(t *testing.T) {
 	tok := deepSeekV3(t)
 	if n := tok.VocabSize(); n != 128815 {

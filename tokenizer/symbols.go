@@ -3,7 +3,7 @@ package tokenizer
 // The GPT-2 byte alphabet: how tokenizer.json and GGUF spell the 256 bytes as printable characters.
 //
 // Bytes 33-126, 161-172 and 174-255 stand for themselves; the other 68, in ascending order, are U+0100 to U+0143.
-// Source: family.md section 16; openai/gpt-2, bytes_to_unicode.
+// Source: openai/gpt-2, bytes_to_unicode.
 
 import "unicode/utf8"
 

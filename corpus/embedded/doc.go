@@ -14,8 +14,6 @@ import (
 	"encoding/json"
 )
 
-//go:generate go run ./gen -data ../../../shared/data
-
 //go:embed corpus.jsonl.zst
 var data []byte
 

@@ -15,6 +15,5 @@
 // Tensor.Data points into the mapped file: it is read-only and invalid after
 // Close. Metadata is copied and outlives the file.
 //
-// Source: family.md section 14.1; the format's description in the ggml
-// repository, docs/gguf.md.
+// Source: the format's description in the ggml repository, docs/gguf.md.
 package gguf

@@ -2,7 +2,7 @@
 // which a GGUF file describes a language model of the family, as far as they
 // can be checked without knowing what the tensors mean.
 //
-// Source: family.md sections 14.2 and 14.3.
+// Source: gguf-py of the llama.cpp project, which writes these keys and names.
 
 package gguf
 
@@ -12,7 +12,7 @@ import (
 	"slices"
 )
 
-// families are the architectures whose tensor names follow family.md 14.3.
+// families are the architectures of the DeepSeek family and of its distilled models.
 var families = []string{"llama", "qwen2", "qwen3", "deepseek", "deepseek2", "deepseek32", "deepseek4", "deepseek41"}
 
 // CheckModel returns what would keep the file from loading as a language

@@ -3,7 +3,7 @@
 // no number in the file sizes an allocation before the bytes that it promises
 // are known to be there.
 //
-// Source: family.md section 14.1.
+// Source: the format's description in the ggml repository, docs/gguf.md.
 
 package gguf
 
