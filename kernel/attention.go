@@ -167,15 +167,15 @@ func (t *attentionTask) Do(worker, i int) {
 
 // panels is a packed right side.
 type panels struct {
-	words       []float32
-	bStep, next int
+	words []float32
+	next  int // from panel to panel
 }
 
-func (b *block) right() panels { return panels{b.b, b.bStep, b.bNext} }
+func (b *block) right() panels { return panels{b.b, b.bNext} }
 
 // use makes p the right side from column j on.
 func (b *block) use(p panels, nr, j int) {
-	b.b, b.bStep, b.bNext = p.words[j/nr*p.next:], p.bStep, p.next
+	b.b, b.bNext = p.words[j/nr*p.next:], p.next
 }
 
 // scores computes w.s [m,keys] = q·k for queries q..q+m and keys lo..hi.

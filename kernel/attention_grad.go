@@ -129,12 +129,12 @@ func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, l
 	}
 	step := stepsOf(lo-q0, r.pair)
 	t.leftOf(b, left, p, s.pLeft, m, n)
-	b.b, b.bStep, b.bNext = doP.words[step*doP.bStep:], doP.bStep, doP.next
+	b.b, b.bNext = doP.words[step*r.nr:], doP.next
 	b.c, b.ldc = t.dv.from(token+j0, hk), t.dv.Row
 	r.product(&b.tile, m, a.DV)
 
 	t.leftOf(b, left, ds, s.dsLeft, m, n)
-	b.b, b.bStep, b.bNext = qP.words[step*qP.bStep:], qP.bStep, qP.next
+	b.b, b.bNext = qP.words[step*r.nr:], qP.next
 	b.c, b.ldc = t.dk.from(token+j0, hk), t.dk.Row
 	r.product(&b.tile, m, a.DK)
 

@@ -48,7 +48,7 @@ rows6fetched:
 	LEAQ (R9)(R8*2), R10
 	MOVQ tile_aStep(SI), R15
 	SHLQ $2, R15
-	MOVQ tile_bStep(SI), BX
+	MOVQ tile_bNext(SI), BX
 	SHLQ $2, BX
 	MOVQ tile_b(SI), DI
 	VXORPS Y0, Y0, Y0
@@ -70,6 +70,7 @@ rows6fetched:
 rows6step:
 	VMOVUPS (DI), Y12
 	VMOVUPS 32(DI), Y13
+	PREFETCHT1 (DI)(BX*1)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y1
@@ -89,7 +90,7 @@ rows6step:
 	VFMADD231PS Y12, Y15, Y10
 	VFMADD231PS Y13, Y15, Y11
 	ADDQ R15, AX
-	ADDQ BX, DI
+	ADDQ $64, DI
 	DECQ CX
 	JNZ rows6step
 rows6sum:
@@ -221,7 +222,7 @@ rows5fetched:
 	LEAQ (R8)(R8*2), R9
 	MOVQ tile_aStep(SI), R15
 	SHLQ $2, R15
-	MOVQ tile_bStep(SI), BX
+	MOVQ tile_bNext(SI), BX
 	SHLQ $2, BX
 	MOVQ tile_b(SI), DI
 	VXORPS Y0, Y0, Y0
@@ -241,6 +242,7 @@ rows5fetched:
 rows5step:
 	VMOVUPS (DI), Y12
 	VMOVUPS 32(DI), Y13
+	PREFETCHT1 (DI)(BX*1)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y1
@@ -257,7 +259,7 @@ rows5step:
 	VFMADD231PS Y12, Y14, Y8
 	VFMADD231PS Y13, Y14, Y9
 	ADDQ R15, AX
-	ADDQ BX, DI
+	ADDQ $64, DI
 	DECQ CX
 	JNZ rows5step
 rows5sum:
@@ -375,7 +377,7 @@ rows4fetched:
 	LEAQ (R8)(R8*2), R9
 	MOVQ tile_aStep(SI), R15
 	SHLQ $2, R15
-	MOVQ tile_bStep(SI), BX
+	MOVQ tile_bNext(SI), BX
 	SHLQ $2, BX
 	MOVQ tile_b(SI), DI
 	VXORPS Y0, Y0, Y0
@@ -393,6 +395,7 @@ rows4fetched:
 rows4step:
 	VMOVUPS (DI), Y12
 	VMOVUPS 32(DI), Y13
+	PREFETCHT1 (DI)(BX*1)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y1
@@ -406,7 +409,7 @@ rows4step:
 	VFMADD231PS Y12, Y15, Y6
 	VFMADD231PS Y13, Y15, Y7
 	ADDQ R15, AX
-	ADDQ BX, DI
+	ADDQ $64, DI
 	DECQ CX
 	JNZ rows4step
 rows4sum:
@@ -509,7 +512,7 @@ rows3fetched:
 	SHLQ $2, R8
 	MOVQ tile_aStep(SI), R15
 	SHLQ $2, R15
-	MOVQ tile_bStep(SI), BX
+	MOVQ tile_bNext(SI), BX
 	SHLQ $2, BX
 	MOVQ tile_b(SI), DI
 	VXORPS Y0, Y0, Y0
@@ -525,6 +528,7 @@ rows3fetched:
 rows3step:
 	VMOVUPS (DI), Y12
 	VMOVUPS 32(DI), Y13
+	PREFETCHT1 (DI)(BX*1)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y1
@@ -535,7 +539,7 @@ rows3step:
 	VFMADD231PS Y12, Y14, Y4
 	VFMADD231PS Y13, Y14, Y5
 	ADDQ R15, AX
-	ADDQ BX, DI
+	ADDQ $64, DI
 	DECQ CX
 	JNZ rows3step
 rows3sum:
@@ -624,7 +628,7 @@ rows2fetched:
 	SHLQ $2, R8
 	MOVQ tile_aStep(SI), R15
 	SHLQ $2, R15
-	MOVQ tile_bStep(SI), BX
+	MOVQ tile_bNext(SI), BX
 	SHLQ $2, BX
 	MOVQ tile_b(SI), DI
 	VXORPS Y0, Y0, Y0
@@ -638,6 +642,7 @@ rows2fetched:
 rows2step:
 	VMOVUPS (DI), Y12
 	VMOVUPS 32(DI), Y13
+	PREFETCHT1 (DI)(BX*1)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y1
@@ -645,7 +650,7 @@ rows2step:
 	VFMADD231PS Y12, Y15, Y2
 	VFMADD231PS Y13, Y15, Y3
 	ADDQ R15, AX
-	ADDQ BX, DI
+	ADDQ $64, DI
 	DECQ CX
 	JNZ rows2step
 rows2sum:
@@ -721,7 +726,7 @@ rows1fetched:
 	SHLQ $2, R8
 	MOVQ tile_aStep(SI), R15
 	SHLQ $2, R15
-	MOVQ tile_bStep(SI), BX
+	MOVQ tile_bNext(SI), BX
 	SHLQ $2, BX
 	MOVQ tile_b(SI), DI
 	VXORPS Y0, Y0, Y0
@@ -733,11 +738,12 @@ rows1fetched:
 rows1step:
 	VMOVUPS (DI), Y12
 	VMOVUPS 32(DI), Y13
+	PREFETCHT1 (DI)(BX*1)
 	VBROADCASTSS (AX), Y14
 	VFMADD231PS Y12, Y14, Y0
 	VFMADD231PS Y13, Y14, Y1
 	ADDQ R15, AX
-	ADDQ BX, DI
+	ADDQ $64, DI
 	DECQ CX
 	JNZ rows1step
 rows1sum:
@@ -804,11 +810,10 @@ wide1fetched:
 	SHLQ $2, R8
 	MOVQ tile_aStep(SI), R15
 	SHLQ $2, R15
-	MOVQ tile_bStep(SI), BX
+	MOVQ tile_bNext(SI), BX
 	SHLQ $2, BX
 	MOVQ tile_b(SI), DI
-	MOVQ tile_bNext(SI), R12
-	SHLQ $2, R12
+	MOVQ BX, R12
 	LEAQ (R12)(R12*2), R13
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
@@ -833,7 +838,7 @@ wide1step:
 	VFMADD231PS (DI)(R13*1), Y14, Y6
 	VFMADD231PS 32(DI)(R13*1), Y14, Y7
 	ADDQ R15, AX
-	ADDQ BX, DI
+	ADDQ $64, DI
 	DECQ CX
 	JNZ wide1step
 wide1sum:

@@ -99,7 +99,7 @@ func (t *linearTask) Do(worker, i int) {
 	}
 	kc := r.passSteps(k)
 	buf := room(&sc.a, r.leftLen(m, r.elems(kc)))
-	b.bStep, b.bNext = r.nr, r.nr*padSteps(stepsOf(k, r.pair))
+	b.bNext = r.nr * padSteps(stepsOf(k, r.pair))
 	b.c, b.ldc, b.alpha, b.beta = t.y[lo*t.ldy+n0:], t.ldy, 1, 0
 	if t.accumulate {
 		b.beta = 1

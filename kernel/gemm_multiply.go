@@ -116,7 +116,7 @@ func (t *productTask) rows(p *Product, sc *worker, panels []float32, lo, hi int)
 	}
 	m, kc := hi-lo, r.passSteps(p.K)
 	buf := room(&sc.a, r.leftLen(m, r.elems(kc)))
-	b.bStep, b.bNext = r.nr, r.nr*padSteps(stepsOf(p.K, r.pair))
+	b.bNext = r.nr * padSteps(stepsOf(p.K, r.pair))
 	b.c, b.ldc, b.alpha, b.beta = p.C[lo*p.LDC:], p.LDC, p.Alpha, p.Beta
 	for k0 := 0; k0 == 0 || k0 < p.K; k0 += r.elems(kc) {
 		k := min(r.elems(kc), p.K-k0)

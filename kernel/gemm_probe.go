@@ -132,16 +132,18 @@ func (r *route) speed(b *block, within time.Duration) float64 {
 	return float64(calls) * b.flops(r) / float64(time.Since(began).Nanoseconds())
 }
 
-// peakTile sets up a product of one full tile that has no memory traffic to speak of: it walks in
-// place, over one word of each row of A and one step of B.
+// peakTile sets up a product whose operands fit in any first-level cache: one panel, and A in place,
+// one word for each row.
 func (r *route) peakTile(t *tile) {
-	*t = tile{rows: r.mr, count: 1, cols: r.nr, panels: 1, steps: 4096, aRow: 1, ldc: r.nr, alpha: 1}
-	if r.exact { // addresses its operands in one way only
-		t.steps, t.aRow, t.aStep, t.bStep = 8*stepBlock, 8*stepBlock, 1, r.nr
+	const steps = 8 * stepBlock
+	*t = tile{rows: r.mr, count: 4, cols: r.nr, panels: 1, steps: steps, aRow: 1, ldc: r.nr, alpha: 1}
+	if r.exact {
+		t.aRow, t.aStep = steps, 1
 	}
-	t.a = aligned((r.mr-1)*t.aRow + (t.steps-1)*t.aStep + 1)
-	t.b = aligned((t.steps-1)*t.bStep + r.nr)
-	t.c = aligned(r.mr * r.nr)
+	rows := t.rows * t.count
+	t.a = aligned((rows-1)*t.aRow + (steps-1)*t.aStep + 1)
+	t.b, t.bNext = aligned(steps*r.nr), steps*r.nr
+	t.c = aligned(rows * r.nr)
 }
 
 // flops is the number of additions and multiplications of one call.

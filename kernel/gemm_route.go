@@ -140,14 +140,14 @@ func (r *route) leftT(b *block, buf, x []float32, ld, m, k int) {
 
 // right makes B of x [k,n].
 func (r *route) right(b *block, buf, x []float32, ld, k, n int) {
-	b.b, b.bStep, b.bNext = buf, r.nr, r.nr*padSteps(stepsOf(k, r.pair))
+	b.b, b.bNext = buf, r.nr*padSteps(stepsOf(k, r.pair))
 	b.pack = pack{src: x, lds: ld, rows: k, cols: n, dst: buf, ldd: r.nr, next: b.bNext, steps: r.steps(k)}
 	r.packCols(&b.pack)
 }
 
 // rightT makes B of xᵀ, x [n,k].
 func (r *route) rightT(b *block, buf, x []float32, ld, k, n int) {
-	b.b, b.bStep, b.bNext = buf, r.nr, r.nr*padSteps(stepsOf(k, r.pair))
+	b.b, b.bNext = buf, r.nr*padSteps(stepsOf(k, r.pair))
 	b.pack = pack{src: x, lds: ld, rows: n, cols: k, dst: buf, ldd: r.nr, next: b.bNext}
 	r.packTrans(&b.pack)
 }

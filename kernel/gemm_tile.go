@@ -20,7 +20,6 @@ package kernel
 type tile struct {
 	a, b, c     []float32
 	aRow, aStep int
-	bStep       int // from step to step
 	bNext       int // from panel to panel
 	ldc         int
 	steps       int
@@ -39,7 +38,7 @@ func (t *tile) check(nr int) {
 	}
 	if t.steps > 0 {
 		_ = t.a[(rows-1)*t.aRow+(t.steps-1)*t.aStep]
-		_ = t.b[(t.panels-1)*t.bNext+(t.steps-1)*t.bStep+nr-1]
+		_ = t.b[(t.panels-1)*t.bNext+t.steps*nr-1]
 	}
 	_ = t.c[(rows-1)*t.ldc+(t.panels-1)*nr+t.cols-1]
 }
@@ -57,7 +56,7 @@ func tilePortable(t *tile, nr int, pair bool) {
 			clear(s)
 			for k := range t.steps {
 				w := t.a[i*t.aRow+k*t.aStep]
-				b := t.b[p*t.bNext+k*t.bStep:][:len(s)]
+				b := t.b[p*t.bNext+k*nr:][:len(s)]
 				if !pair {
 					for j, v := range b {
 						s[j] += w * v

@@ -32,7 +32,7 @@ func special(rng *rand.Rand, x []float32) {
 
 func testTile(t *testing.T, r *route, rng *rand.Rand) {
 	exact := rng.IntN(2) == 0
-	m := tile{rows: 1 + rng.IntN(r.mr), count: 1 + rng.IntN(3), cols: 1 + rng.IntN(r.nr), panels: 1, steps: rng.IntN(60), alpha: 1, bStep: r.nr}
+	m := tile{rows: 1 + rng.IntN(r.mr), count: 1 + rng.IntN(3), cols: 1 + rng.IntN(r.nr), panels: 1, steps: rng.IntN(60), alpha: 1}
 	if m.rows <= r.thin && rng.IntN(2) == 0 {
 		m.panels, m.cols = r.wide, r.nr
 	}

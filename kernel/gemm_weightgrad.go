@@ -21,7 +21,7 @@ type gradPart struct{ group, lo, hi int32 }
 
 const (
 	gradTokens = 256 // tokens that a task of the first phase packs
-	gradRows   = 56  // rows of dW in a task of the second
+	gradRows   = 112 // rows of dW in a task of the second
 )
 
 func (e *Engine) weightGrad(dy []float32, lddy int, x []float32, ldx int, gather []int32, groups []Group) {
@@ -101,7 +101,7 @@ func (t *gradTask) rows(g Group, panels []float32, sc *worker, lo, hi int) {
 	r, b, tokens, m := g.W.r, &sc.block, g.Hi-g.Lo, hi-lo
 	kc := r.passSteps(tokens)
 	buf := room(&sc.a, r.leftLen(m, r.elems(kc)))
-	b.bStep, b.bNext = r.nr, r.nr*padSteps(stepsOf(tokens, r.pair))
+	b.bNext = r.nr * padSteps(stepsOf(tokens, r.pair))
 	b.c, b.ldc, b.alpha, b.beta = g.Grad[lo*g.W.K:], g.W.K, 1, 1
 	for k0 := 0; k0 < tokens; k0 += r.elems(kc) {
 		r.leftT(b, buf, t.dy[(g.Lo+k0)*t.lddy+lo:], t.lddy, m, min(r.elems(kc), tokens-k0))

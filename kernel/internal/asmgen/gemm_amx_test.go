@@ -249,7 +249,7 @@ func TestAMXKernel(t *testing.T) {
 		stack := atC + int64(4*m*ldc) + 256
 		mc := &amxMachine{mem: make([]byte, stack), reg: map[string]int64{}, stack: stack}
 		mc.field = map[string]int64{
-			"tile_a": atA, "tile_b": atB, "tile_c": atC, "tile_aRow": int64(aRow), "tile_aStep": 1, "tile_bStep": 32,
+			"tile_a": atA, "tile_b": atB, "tile_c": atC, "tile_aRow": int64(aRow), "tile_aStep": 1,
 			"tile_bNext": int64(bNext), "tile_ldc": int64(ldc), "tile_steps": int64(steps), "tile_rows": int64(rows),
 			"tile_count": int64(count), "tile_cols": int64(cols), "tile_panels": int64(panels),
 			"tile_alpha": int64(math.Float32bits(1)), "tile_beta": int64(math.Float32bits(beta)),

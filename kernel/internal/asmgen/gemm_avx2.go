@@ -8,6 +8,7 @@ import "fmt"
 
 const (
 	avx2Rows = 6
+	avx2Cols = 16
 	avx2Wide = 4
 )
 
@@ -68,10 +69,10 @@ func (a *asm) tilesAVX2(label string, rows, panels int) {
 	a.at(label + "fetched")
 	a.stride("tile_aRow(SI)", rows)
 	a.words("tile_aStep(SI)", r15)
-	a.words("tile_bStep(SI)", bx)
+	a.words("tile_bNext(SI)", bx)
 	a.op("MOVQ", "tile_b(SI)", di)
 	if panels > 1 {
-		a.words("tile_bNext(SI)", r12)
+		a.op("MOVQ", bx, r12)
 		a.op("LEAQ", mem{base: r12, index: r12, scale: 2}, r13)
 	}
 	each(func(r ymm, _ mem, _ int) { a.op("VXORPS", r, r, r) })
@@ -83,6 +84,7 @@ func (a *asm) tilesAVX2(label string, rows, panels int) {
 	if panels == 1 {
 		a.op("VMOVUPS", mem{base: di}, ymm(12))
 		a.op("VMOVUPS", mem{base: di, off: 32}, ymm(13))
+		a.op("PREFETCHT1", mem{base: di, index: bx, scale: 1})
 		for i := range rows {
 			w := ymm(14 + i%2)
 			a.op("VBROADCASTSS", rowAddress(ax, i), w)
@@ -97,7 +99,7 @@ func (a *asm) tilesAVX2(label string, rows, panels int) {
 		}
 	}
 	a.op("ADDQ", r15, ax)
-	a.op("ADDQ", bx, di)
+	a.op("ADDQ", 4*avx2Cols, di)
 	a.op("DECQ", cx)
 	a.op("JNZ", label+"step")
 

@@ -13,6 +13,7 @@ import "fmt"
 
 const (
 	avx512Rows = 14 // rows of the largest tile
+	avx512Cols = 32 // columns of a panel
 	avx512Thin = 3  // rows of the largest tile that can take
 	avx512Wide = 4  // this many panels
 )
@@ -24,7 +25,7 @@ func gemmAVX512(a *asm) {
 
 // tileAVX512 prints one micro-kernel function; fma adds the products of b and w to acc.
 func (a *asm) tileAVX512(name string, fma func(b any, w, acc zmm)) {
-	a.textFrame("func "+name+"(t *tile)", 16, 8)
+	a.textFrame("func "+name+"(t *tile)", 48, 8)
 	a.op("MOVQ", "t+0(FP)", si)
 	a.op("MOVQ", "tile_cols(SI)", cx) // K1 and K2 select the columns of C
 	a.op("MOVL", -1, ax)
@@ -32,10 +33,15 @@ func (a *asm) tileAVX512(name string, fma func(b any, w, acc zmm)) {
 	a.op("KMOVW", ax, kreg(1))
 	a.op("SHRL", 16, ax)
 	a.op("KMOVW", ax, kreg(2))
-	a.op("MOVQ", "tile_a(SI)", ax)
-	a.op("MOVQ", "tile_c(SI)", dx)
 	a.op("MOVQ", "tile_count(SI)", cx)
 	a.op("MOVQ", cx, "count-8(SP)")
+	a.words("tile_ldc(SI)", cx)
+	a.op("MOVQ", cx, "ldc-32(SP)")
+	a.words("tile_aStep(SI)", cx)
+	a.op("MOVQ", cx, "astep-40(SP)")
+	a.pace("pace-48(SP)")
+	a.op("MOVQ", "tile_a(SI)", ax)
+	a.op("MOVQ", "tile_c(SI)", dx)
 	a.op("MOVQ", "tile_rows(SI)", cx)
 	a.op("CMPQ", "tile_panels(SI)", 1)
 	a.op("JNE", "wide")
@@ -58,8 +64,28 @@ func (a *asm) tileAVX512(name string, fma func(b any, w, acc zmm)) {
 	}
 }
 
+// pace stores 2^32·rows/steps, but at most 2^32-1: added once a step to a 32-bit number, it carries
+// when it is time for the next of rows events.
+func (a *asm) pace(to string) {
+	a.op("MOVL", -1, bx)
+	a.op("MOVQ", "tile_rows(SI)", ax)
+	a.op("MOVQ", "tile_steps(SI)", cx)
+	a.op("CMPQ", cx, ax)
+	a.op("JLE", "paced")
+	a.op("SHLQ", 32, ax)
+	a.op("XORL", dx, dx)
+	a.op("DIVQ", cx)
+	a.op("MOVQ", ax, bx)
+	a.at("paced")
+	a.op("MOVQ", bx, to)
+}
+
 // tilesAVX512 prints the loop over tiles of rows rows and panels panels. AX walks over A, DI over
 // B, DX is the tile of C; R8 to R14 hold multiples of the row stride of A, then of C.
+//
+// What comes next may lie in memory, and a burst of requests would keep the first-level cache from
+// doing anything else. So each step asks for one step of the next panel of B, and SI walks down the
+// tile of C, for which the pace is counted in DX.
 func (a *asm) tilesAVX512(label string, rows, panels int, fma func(b any, w, acc zmm)) {
 	acc := func(i, p, half int) zmm { return zmm((i*panels+p)*2 + half) }
 	each := func(do func(r zmm, c mem, k kreg)) {
@@ -73,28 +99,35 @@ func (a *asm) tilesAVX512(label string, rows, panels int, fma func(b any, w, acc
 	}
 	a.at(label)
 	a.op("MOVQ", ax, "atile-16(SP)")
-	a.op("CMPL", "tile_beta(SI)", 0)
-	a.op("JEQ", label+"fetched")
-	a.stride("tile_ldc(SI)", rows) // C is read at the end of the tile and may lie far away
-	each(func(_ zmm, c mem, _ kreg) { a.op("PREFETCHT0", c) })
-	a.at(label + "fetched")
 	a.stride("tile_aRow(SI)", rows)
-	a.words("tile_aStep(SI)", r15)
-	a.words("tile_bStep(SI)", bx)
+	a.words("tile_bNext(SI)", bx)
 	a.op("MOVQ", "tile_b(SI)", di)
 	if panels > 1 {
-		a.words("tile_bNext(SI)", r12)
+		a.op("MOVQ", bx, r12)
 		a.op("LEAQ", mem{base: r12, index: r12, scale: 2}, r13)
 	}
 	each(func(r zmm, _ mem, _ kreg) { a.op("VPXORD", r, r, r) })
 	a.op("MOVQ", "tile_steps(SI)", cx)
 	a.op("TESTQ", cx, cx)
 	a.op("JEQ", label+"sum")
+	if panels == 1 {
+		a.op("MOVQ", dx, "ctile-24(SP)")
+		a.op("MOVQ", dx, si)
+		a.op("MOVL", -1, dx)
+	}
 	a.op("PCALIGN", 32)
 	a.at(label + "step")
 	if panels == 1 {
+		a.op("PREFETCHT0", mem{base: si})
+		a.op("PREFETCHT0", mem{base: si, off: 64})
+		a.op("ADDL", "pace-48(SP)", dx)
+		a.op("SBBQ", r15, r15)
+		a.op("ANDQ", "ldc-32(SP)", r15)
+		a.op("ADDQ", r15, si) // to the next row after each steps/rows steps
 		a.op("VMOVUPS", mem{base: di}, zmm(28))
 		a.op("VMOVUPS", mem{base: di, off: 64}, zmm(29))
+		a.op("PREFETCHT1", mem{base: di, index: bx, scale: 1})
+		a.op("PREFETCHT1", mem{base: di, index: bx, scale: 1, off: 64})
 		for i := range rows {
 			w := zmm(30 + i%2)
 			a.op("VBROADCASTSS", rowAddress(ax, i), w)
@@ -119,10 +152,14 @@ func (a *asm) tilesAVX512(label string, rows, panels int, fma func(b any, w, acc
 			}
 		}
 	}
-	a.op("ADDQ", r15, ax)
-	a.op("ADDQ", bx, di)
+	a.op("ADDQ", "astep-40(SP)", ax)
+	a.op("ADDQ", 4*avx512Cols, di)
 	a.op("DECQ", cx)
 	a.op("JNZ", label+"step")
+	if panels == 1 {
+		a.op("MOVQ", "t+0(FP)", si)
+		a.op("MOVQ", "ctile-24(SP)", dx)
+	}
 
 	a.at(label + "sum")
 	a.op("CMPL", "tile_alpha(SI)", "$0x3f800000")

@@ -7,7 +7,7 @@ import "fmt"
 // loaded four words at a time: along the steps when rows are contiguous (aStep 1), along the rows
 // when steps are (aRow 1); other strides are not supported. A single row takes four panels at once.
 //
-// Registers: R0-R7 rows of A, R8-R11 panels of B, R12 and R13 strides of B and A, R19 arguments, R20
+// Registers: R0-R7 rows of A, R8-R11 panels of B, R13 stride of A, R19 arguments, R20
 // and R21 the tile's A and C, R22 tiles left, R23 steps left, R24 stride of C; V0-V15 accumulators,
 // V16-V23 A, V24-V31 B.
 
@@ -60,7 +60,6 @@ func (t *neonTile) print() {
 		v := fmt.Sprintf("V%d.B16", r)
 		t.op("VEOR", v, v, v)
 	}
-	t.bytes("bStep", "R12")
 	t.op("MOVD", "tile_b(R19)", "R8")
 	if t.panels > 1 {
 		t.bytes("bNext", "R16")
@@ -141,8 +140,7 @@ func (t *neonTile) alongRows() {
 func (t *neonTile) step(k int, word func(i int) (reg, lane int)) {
 	for p := range t.panels {
 		b := 24 + 2*((k*t.panels+p)%4)
-		t.op("FLDPQ", fmt.Sprintf("(R%d)", 8+p), fmt.Sprintf("(F%d, F%d)", b, b+1))
-		t.op("ADD", "R12", fmt.Sprintf("R%d", 8+p), fmt.Sprintf("R%d", 8+p))
+		t.op("FLDPQ.P", fmt.Sprintf("32(R%d)", 8+p), fmt.Sprintf("(F%d, F%d)", b, b+1))
 		for i := range t.rows {
 			for half := range 2 {
 				reg, lane := word(i)

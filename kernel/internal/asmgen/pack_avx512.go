@@ -171,16 +171,16 @@ func (a *asm) packColsAVX512(name string, bf16 bool) {
 		a.op("DECQ", r9)
 	}
 	a.at("rows")
-	a.op("CMPQ", r11, 128) // a narrow window of a wide matrix defeats the hardware's prefetcher
+	a.op("CMPQ", r11, 384) // a narrow window of a wide matrix defeats the hardware's prefetcher
 	a.op("JGT", "wide")
 	a.op("LEAQ", mem{base: dx, index: r8, scale: 8}, r14)
 	a.op("LEAQ", mem{base: r14, index: r8, scale: 8}, r14)
-	for off := 0; off < 256; off += 64 {
+	for off := 0; off < 448; off += 64 {
 		a.op("PREFETCHT0", mem{base: r14, off: off})
 	}
 	if bf16 {
 		a.op("ADDQ", r8, r14)
-		for off := 0; off < 256; off += 64 {
+		for off := 0; off < 448; off += 64 {
 			a.op("PREFETCHT0", mem{base: r14, off: off})
 		}
 	}
