@@ -262,6 +262,34 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 	}
 }
 
+// TestOtherShapes trains what --config may ask for: multi-token prediction, and a dense Llama model.
+func TestOtherShapes(t *testing.T) {
+	mtp := tiny()
+	mtp.NumNextnPredictLayers = 1
+	llama := &model.Config{ModelType: "llama", VocabSize: 320, HiddenSize: 32, IntermediateSize: 64, NumHiddenLayers: 2,
+		NumAttentionHeads: 4, NumKeyValueHeads: 2, MaxPositionEmbeddings: 32, BOSTokenID: -1}
+	for _, cfg := range []*model.Config{mtp, llama} {
+		r := request(t)
+		r.Config, r.Steps = cfg, 6
+		var last train.Step
+		r.Emit = func(e train.Event) {
+			if s, ok := e.(train.Step); ok {
+				last = s
+			}
+		}
+		if _, err := Run(context.Background(), r); err != nil {
+			t.Fatal(err)
+		}
+		if (last.MTP > 0) != (cfg == mtp) {
+			t.Errorf("%+v", last)
+		}
+		m, err := model.Open(r.Out, r.Engine, model.Options{MTP: cfg == mtp})
+		if err != nil || m.Config().ModelType != cfg.ModelType {
+			t.Error(err)
+		}
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	e := engine(t)
 	data, few := text(t, 400), text(t, 20)
