@@ -141,7 +141,7 @@ func (t *attentionTask) Do(worker, i int) {
 		lo, hi := max(k0, first/queryBlock*queryBlock), min(k0+keyChunk, q1)
 		r.rightT(&w.block, kPanels, a.K.from(token+lo, hk), a.K.Row, a.DK, hi-lo)
 		k := w.block.right()
-		r.right(&w.block, vPanels, a.V.from(token+lo, hk), a.V.Row, hi-lo, a.DV)
+		r.right(&w.block, vPanels, a.V.from(token+lo, hk), a.V.Row, nil, hi-lo, a.DV)
 		v := w.block.right()
 		for g := range group {
 			for q := q0; q < q1; q += queryBlock {

@@ -86,9 +86,9 @@ func (t *attentionGradTask) chunk(w *attentionWorker, token, h, hk, q0, q1 int) 
 	qT := b.right()
 	r.rightT(b, room(&s.doT, r.rightLen(queryChunk, a.DV)), do, t.do.Row, a.DV, n)
 	doT := b.right()
-	r.right(b, room(&s.q, r.rightLen(a.DK, queryChunk)), q, a.Q.Row, n, a.DK)
+	r.right(b, room(&s.q, r.rightLen(a.DK, queryChunk)), q, a.Q.Row, nil, n, a.DK)
 	qP := b.right()
-	r.right(b, room(&s.do, r.rightLen(a.DV, queryChunk)), do, t.do.Row, n, a.DV)
+	r.right(b, room(&s.do, r.rightLen(a.DV, queryChunk)), do, t.do.Row, nil, n, a.DV)
 	doP := b.right()
 
 	first, begun := a.first(token+q0), q0 // dQ holds something below begun
@@ -138,7 +138,7 @@ func (t *attentionGradTask) keys(w *attentionWorker, token, h, hk, j0, j1, q0, l
 	b.c, b.ldc = t.dk.from(token+j0, hk), t.dk.Row
 	r.product(&b.tile, m, a.DK)
 
-	r.right(b, room(&s.k, r.rightLen(a.DK, keyBlock)), a.K.from(token+j0, hk), a.K.Row, m, a.DK)
+	r.right(b, room(&s.k, r.rightLen(a.DK, keyBlock)), a.K.from(token+j0, hk), a.K.Row, nil, m, a.DK)
 	r.leftT(b, left, ds, gradRow, n, m)
 	old := min(max(begun-lo, 0), n)
 	b.c, b.ldc, b.beta = t.dq.from(token+lo, h), t.dq.Row, 1

@@ -38,7 +38,7 @@ type Engine struct {
 // worker is the scratch of one worker of the pool.
 type worker struct {
 	block block
-	a     []float32 // packed left side
+	a, b  []float32 // packed left and right sides
 	_     [64]byte  // keeps workers on cache lines of their own
 }
 

@@ -34,43 +34,34 @@ func (e *Engine) linear(inverse bool, y []float32, ldy int, x []float32, ldx int
 	t.groups, t.y, t.x, t.gather = nil, nil, nil, nil
 }
 
-// smallWork is a number of multiplications, plus a share for reading the weight, that one worker
-// finishes in the time it takes to wake another.
-const smallWork = 1 << 20
-
 // cut fills t.parts. The parts depend on the number of workers; the bits of the result do not,
-// because every element is summed in the same order in any part.
+// because every element is summed in the same order in any part. Blocks are halved when there are
+// too few for the workers, and their columns divided when there still are.
 func (t *linearTask) cut(workers int) {
 	t.parts = t.parts[:0]
-	blocks, work := 0, 0
+	work := 0
 	for _, g := range t.groups {
-		if rows := g.Hi - g.Lo; rows > 0 {
-			blocks += (rows + g.W.r.mc - 1) / g.W.r.mc
-			work += g.W.N * g.W.K * (rows + 8)
-		}
+		work += g.W.N * g.W.K * (max(0, g.Hi-g.Lo) + 8) // reading a weight costs as much as some rows
 	}
-	if blocks == 0 {
-		return
+	want := partsWanted(work, workers)
+	part := 1
+	if t.blocks(part, workers) < want {
+		part = 2
 	}
-	split := 1 // column parts of each block
-	if blocks < 2*workers && workers > 1 {
-		split = min((2*workers+blocks-1)/blocks, 1+work/smallWork)
-	}
+	blocks := t.blocks(part, workers)
+	split := (want + blocks - 1) / max(1, blocks)
 	for i, g := range t.groups {
 		rows := g.Hi - g.Lo
 		if rows <= 0 {
 			continue
 		}
 		_, n := t.features(g.W)
-		nb := (rows + g.W.r.mc - 1) / g.W.r.mc
-		if len(t.groups) == 1 && nb > workers {
-			nb = (nb + workers - 1) / workers * workers
-		}
 		unit := g.W.r.nr
 		if rows <= g.W.r.thin {
 			unit *= g.W.r.wide
 		}
 		width := ((n+unit-1)/unit + split - 1) / split * unit
+		nb := blocksOf(rows, g.W.r.mc/part, workers, len(t.groups) == 1)
 		for b := range nb {
 			lo, hi := g.Lo+rows*b/nb, g.Lo+rows*(b+1)/nb
 			for n0 := 0; n0 < n; n0 += width {
@@ -78,6 +69,39 @@ func (t *linearTask) cut(workers int) {
 			}
 		}
 	}
+}
+
+// blocks counts the blocks of all groups when each has mc/part rows.
+func (t *linearTask) blocks(part, workers int) int {
+	n := 0
+	for _, g := range t.groups {
+		n += blocksOf(g.Hi-g.Lo, g.W.r.mc/part, workers, len(t.groups) == 1)
+	}
+	return n
+}
+
+// smallWork is a number of multiplications that one worker does in the time it takes to call another.
+const smallWork = 1 << 20
+
+// partsWanted is how many parts keep the workers busy to the end, or fewer when there is little work.
+func partsWanted(work, workers int) int {
+	if workers == 1 {
+		return 1
+	}
+	return min(2*workers, 1+work/smallWork)
+}
+
+// blocksOf cuts n rows into blocks of up to height; if they are all there is to do, into as many for
+// each worker.
+func blocksOf(n, height, workers int, alone bool) int {
+	if n <= 0 {
+		return 0
+	}
+	blocks := (n + height - 1) / height
+	if alone && blocks > 1 {
+		blocks = min(n, (blocks+workers-1)/workers*workers)
+	}
+	return blocks
 }
 
 // Do computes part i.
@@ -97,7 +121,7 @@ func (t *linearTask) Do(worker, i int) {
 	} else {
 		idx = idx[lo:]
 	}
-	kc := r.passSteps(k)
+	kc := r.passSteps(k, r.kc)
 	buf := room(&sc.a, r.leftLen(m, r.elems(kc)))
 	b.bNext = r.nr * padSteps(stepsOf(k, r.pair))
 	b.c, b.ldc, b.alpha, b.beta = t.y[lo*t.ldy+n0:], t.ldy, 1, 0
@@ -112,10 +136,10 @@ func (t *linearTask) Do(worker, i int) {
 	}
 }
 
-// passSteps is the number of steps in each of the passes, equal but for the last, that a product
-// over k is cut into.
-func (r *route) passSteps(k int) int {
+// passSteps is the number of steps in each of the passes, equal but for the last, of at most limit
+// steps that a product over k is cut into.
+func (r *route) passSteps(k, limit int) int {
 	steps := stepsOf(k, r.pair)
-	passes := max(1, (steps+r.kc-1)/r.kc)
+	passes := max(1, (steps+limit-1)/limit)
 	return max(stepBlock, padSteps((steps+passes-1)/passes))
 }

@@ -104,7 +104,7 @@ func (t *productTask) right(p *Product, b *block, panels []float32, lo, hi int) 
 	if p.TransB {
 		t.r.rightT(b, dst, p.B[lo*p.LDB:], p.LDB, p.K, hi-lo)
 	} else {
-		t.r.right(b, dst, p.B[lo:], p.LDB, p.K, hi-lo)
+		t.r.right(b, dst, p.B[lo:], p.LDB, nil, p.K, hi-lo)
 	}
 }
 
@@ -114,7 +114,7 @@ func (t *productTask) rows(p *Product, sc *worker, panels []float32, lo, hi int)
 	if p.Symmetric {
 		n = hi
 	}
-	m, kc := hi-lo, r.passSteps(p.K)
+	m, kc := hi-lo, r.passSteps(p.K, r.kc)
 	buf := room(&sc.a, r.leftLen(m, r.elems(kc)))
 	b.bNext = r.nr * padSteps(stepsOf(p.K, r.pair))
 	b.c, b.ldc, b.alpha, b.beta = p.C[lo*p.LDC:], p.LDC, p.Alpha, p.Beta

@@ -26,7 +26,7 @@ func BenchmarkPack(b *testing.B) {
 							bl.pack = pack{src: src, lds: cols, rows: rows, cols: cols, dst: dst, ldd: padSteps(r.steps(cols))}
 							r.packRows(&bl.pack)
 						case "cols":
-							r.right(bl, dst, src, cols, rows, cols)
+							r.right(bl, dst, src, cols, nil, rows, cols)
 						case "trans":
 							r.rightT(bl, dst, src, cols, cols, rows)
 						}

@@ -1,7 +1,5 @@
 package kernel
 
-import "unsafe"
-
 // A route is one way to multiply: an arithmetic, the kernels of one tier for it, and the shapes
 // they like. In order: the route, how a product in cache is made with it (block: left, right,
 // product), and the sizes of packed operands. The drivers over whole layers (gemm_linear.go,
@@ -138,10 +136,10 @@ func (r *route) leftT(b *block, buf, x []float32, ld, m, k int) {
 	r.packCols(&b.pack)
 }
 
-// right makes B of x [k,n].
-func (r *route) right(b *block, buf, x []float32, ld, k, n int) {
+// right makes B of x [k,n], rows idx when it is not nil.
+func (r *route) right(b *block, buf, x []float32, ld int, idx []int32, k, n int) {
 	b.b, b.bNext = buf, r.nr*padSteps(stepsOf(k, r.pair))
-	b.pack = pack{src: x, lds: ld, rows: k, cols: n, dst: buf, ldd: r.nr, next: b.bNext, steps: r.steps(k)}
+	b.pack = pack{src: x, idx: idx, lds: ld, rows: k, cols: n, dst: buf, ldd: r.nr, next: b.bNext, steps: r.steps(k)}
 	r.packCols(&b.pack)
 }
 
@@ -178,22 +176,4 @@ func (r *route) product(t *tile, m, n int) {
 		j += r.nr * t.panels
 	}
 	t.a, t.b, t.c = a, b, c
-}
-
-// aligned makes n words that start on a cache line.
-func aligned(n int) []float32 {
-	if n == 0 {
-		return nil
-	}
-	s := make([]float32, n+15)
-	skip := -int(uintptr(unsafe.Pointer(&s[0]))/4) & 15
-	return s[skip:][:n:n]
-}
-
-// room makes *s at least n words long; its content is lost.
-func room(s *[]float32, n int) []float32 {
-	if len(*s) < n {
-		*s = aligned(n + n/4)
-	}
-	return (*s)[:n]
 }
