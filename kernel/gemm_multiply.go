@@ -1,149 +1,142 @@
 package kernel
 
-// Independent products of any kind, made for the many middling ones of an optimiser. They are taken
-// in batches whose packed right sides fit in a shared buffer; each batch is packed in parallel, then
-// multiplied in blocks of rows of C. Of a symmetric C a block only has the columns up to its diagonal;
-// what is right of it is copied at last.
+// Independent products of any kind, made for the many middling ones of an optimiser. Each C is cut
+// into blocks, and whoever computes a block packs its operands, pass by pass over K.
+//
+// Of a symmetric C only the blocks on and below the diagonal are computed; a block on the diagonal is
+// itself computed in strips up to the diagonal. The rest is copied by whoever computed its mirror
+// image.
 
 type productTask struct {
-	e      *Engine
-	r      *route
-	ps     []Product
-	base   []int
-	panels []float32
-	phase  productPhase
-	parts  []productPart
+	e     *Engine
+	r     *route
+	ps    []Product
+	parts []productPart
 }
 
-type productPhase uint8
+// productPart is rows [m0,m1) and columns [n0,n1) of C of a product.
+type productPart struct{ product, m0, m1, n0, n1 int32 }
 
 const (
-	packRight productPhase = iota // parts are panels [lo,hi) of op(B)
-	multiply                      // rows [lo,hi) of C
-	mirror                        // rows [lo,hi) of a symmetric C
+	productBlock = 512 // most rows and columns of a block: the operands of a pass fit a core's cache
+	productStrip = 64  // rows of a strip; blocks of a symmetric C are multiples of it
 )
-
-type productPart struct{ product, lo, hi int32 }
-
-// symmetricRows is the height of the blocks of a symmetric C: a multiple of every panel width and of
-// what packers write at once, so that the copy can use them.
-const symmetricRows = 64
-
-// batchWords bounds the packed right sides of a batch, unless a single product has more.
-const batchWords = 1 << 21
 
 func (e *Engine) products(ps []Product, dt DType) {
 	t := &e.prod
-	t.r = e.route(dt)
-	for len(ps) > 0 {
-		n, size := 0, 0
-		t.base = t.base[:0]
-		for n < len(ps) {
-			l := t.r.rightLen(ps[n].N, ps[n].K)
-			if n > 0 && size+l > batchWords {
-				break
-			}
-			t.base = append(t.base, size)
-			size += l
-			n++
-		}
-		t.ps, ps = ps[:n], ps[n:]
-		t.panels = room(&e.shared, size)
-		for _, phase := range []productPhase{packRight, multiply, mirror} {
-			t.cut(phase)
-			e.pool.Run(len(t.parts), t)
-		}
-	}
+	t.r, t.ps = e.route(dt), ps
+	t.cut(e.pool.Threads())
+	e.pool.Run(len(t.parts), t)
 	t.ps = nil
 }
 
-// cut fills t.parts for one phase.
-func (t *productTask) cut(phase productPhase) {
-	t.parts, t.phase = t.parts[:0], phase
-	for i, p := range t.ps {
-		total, unit := p.N, max(1, packElems/max(1, p.K)/t.r.nr)*t.r.nr
-		if phase != packRight {
-			total = p.M
-			blocks := max(1, (total+t.r.mc/2-1)/(t.r.mc/2))
-			unit = max(1, (total+blocks-1)/blocks)
-			if p.Symmetric {
-				unit = symmetricRows
+// cut fills t.parts, with blocks small enough to keep all workers busy.
+func (t *productTask) cut(workers int) {
+	work := 0
+	for _, p := range t.ps {
+		work += p.M * p.N * p.K
+	}
+	want := partsWanted(work, workers)
+	for side := productBlock; ; side /= 2 {
+		t.parts = t.parts[:0]
+		for i, p := range t.ps {
+			rows, cols := p.side(p.M, side), p.side(p.N, side)
+			for m := 0; m < p.M; m += rows {
+				end := p.N
+				if p.Symmetric {
+					end = min(p.N, m+rows)
+				}
+				for n := 0; n < end; n += cols {
+					t.parts = append(t.parts, productPart{int32(i), int32(m), int32(min(p.M, m+rows)), int32(n), int32(min(end, n+cols))})
+				}
 			}
 		}
-		if phase == mirror && !p.Symmetric {
-			continue
-		}
-		for lo := 0; lo < total; lo += unit {
-			t.parts = append(t.parts, productPart{int32(i), int32(lo), int32(min(total, lo+unit))})
+		if len(t.parts) >= want || side <= productStrip {
+			return
 		}
 	}
 }
 
-// Do does part i of the current phase.
+// side is the side of the blocks that n is cut into, at most limit.
+func (p *Product) side(n, limit int) int {
+	s := divide(n, max(1, divide(n, limit)))
+	if p.Symmetric {
+		s = divide(s, productStrip) * productStrip
+	}
+	return max(1, s)
+}
+
+// Do computes part i.
 func (t *productTask) Do(worker, i int) {
-	part := t.parts[i]
-	p, sc := &t.ps[part.product], &t.e.workers[worker]
-	panels := t.panels[t.base[part.product]:]
-	lo, hi := int(part.lo), int(part.hi)
-	switch t.phase {
-	case packRight:
-		t.right(p, &sc.block, panels, lo, hi)
-	case multiply:
-		t.rows(p, sc, panels, lo, hi)
-	case mirror:
-		t.copyRight(p, &sc.block, lo, hi)
+	part := &t.parts[i]
+	p, sc, r := &t.ps[part.product], &t.e.workers[worker], t.r
+	b := &sc.block
+	m0, m := int(part.m0), int(part.m1-part.m0)
+	n0, n := int(part.n0), int(part.n1-part.n0)
+	pass := r.elems(r.passSteps(p.K, r.kc))
+	left, right := room(&sc.a, r.leftLen(m, pass)), room(&sc.b, r.rightLen(n, pass))
+	c := p.C[m0*p.LDC+n0:]
+	b.c, b.ldc, b.alpha, b.beta = c, p.LDC, p.Alpha, p.Beta
+	for k0 := 0; k0 == 0 || k0 < p.K; k0 += pass {
+		k := min(pass, p.K-k0)
+		if p.TransB {
+			r.rightT(b, right, p.B[n0*p.LDB+k0:], p.LDB, k, n)
+		} else {
+			r.right(b, right, p.B[k0*p.LDB+n0:], p.LDB, nil, k, n)
+		}
+		if p.TransA {
+			r.leftT(b, left, p.A[k0*p.LDA+m0:], p.LDA, m, k)
+		} else {
+			r.left(b, left, p.A[m0*p.LDA+k0:], p.LDA, nil, m, k)
+		}
+		if p.Symmetric && m0 == n0 {
+			r.triangle(&b.tile, m)
+		} else {
+			r.product(&b.tile, m, n)
+		}
+		b.c, b.beta = c, 1
+	}
+	if p.Symmetric {
+		t.mirror(p, b, m0, m, n0, n)
 	}
 }
 
-// right packs columns [lo,hi) of op(B).
-func (t *productTask) right(p *Product, b *block, panels []float32, lo, hi int) {
-	if p.K == 0 {
+// triangle is product for strips of rows of a square C, each up to the diagonal.
+func (r *route) triangle(t *tile, m int) {
+	a, c := t.a, t.c
+	for i := 0; i < m; i += productStrip {
+		rows := min(productStrip, m-i)
+		t.a, t.c = a[i*t.aRow:], c[i*t.ldc:]
+		r.product(t, rows, i+rows)
+	}
+	t.a, t.c = a, c
+}
+
+// mirror copies a block of a symmetric C, or the part of it that lies below the diagonal, to where
+// it belongs above.
+func (t *productTask) mirror(p *Product, b *block, m0, m, n0, n int) {
+	if m0 != n0 {
+		t.copyTransposed(p, b, m0, m, n0, n)
 		return
 	}
-	dst := panels[lo*padSteps(stepsOf(p.K, t.r.pair)):]
-	if p.TransB {
-		t.r.rightT(b, dst, p.B[lo*p.LDB:], p.LDB, p.K, hi-lo)
-	} else {
-		t.r.right(b, dst, p.B[lo:], p.LDB, nil, p.K, hi-lo)
+	for i := productStrip; i < m; i += productStrip {
+		t.copyTransposed(p, b, m0+i, min(productStrip, m-i), n0, i)
 	}
 }
 
-// rows computes rows [lo,hi) of C, up to the diagonal if that is enough.
-func (t *productTask) rows(p *Product, sc *worker, panels []float32, lo, hi int) {
-	b, r, n := &sc.block, t.r, p.N
-	if p.Symmetric {
-		n = hi
-	}
-	m, kc := hi-lo, r.passSteps(p.K, r.kc)
-	buf := room(&sc.a, r.leftLen(m, r.elems(kc)))
-	b.bNext = r.nr * padSteps(stepsOf(p.K, r.pair))
-	b.c, b.ldc, b.alpha, b.beta = p.C[lo*p.LDC:], p.LDC, p.Alpha, p.Beta
-	for k0 := 0; k0 == 0 || k0 < p.K; k0 += r.elems(kc) {
-		k := min(r.elems(kc), p.K-k0)
-		if p.TransA {
-			r.leftT(b, buf, p.A[k0*p.LDA+lo:], p.LDA, m, k)
-		} else {
-			r.left(b, buf, p.A[lo*p.LDA+k0:], p.LDA, nil, m, k)
-		}
-		b.b = panels[stepsOf(k0, r.pair)*r.nr:]
-		r.product(&b.tile, m, n)
-		b.beta = 1
-	}
-}
-
-// copyRight fills what lies right of the diagonal block in rows [lo,hi) from what lies below it.
-func (t *productTask) copyRight(p *Product, b *block, lo, hi int) {
-	r, rest := t.e.f32, p.N-hi
-	switch {
-	case rest == 0:
-	case rest%r.nr == 0: // a packer that transposes into whole panels does the same
-		b.pack = pack{src: p.C[hi*p.LDC+lo:], lds: p.LDC, rows: rest, cols: hi - lo, dst: p.C[lo*p.LDC+hi:], ldd: p.LDC, next: r.nr}
+// copyTransposed copies rows [m0,m0+m) and columns [n0,n0+n) of C to columns and rows. A packer that
+// transposes into panels does the same when nothing has to be filled up.
+func (t *productTask) copyTransposed(p *Product, b *block, m0, m, n0, n int) {
+	r := t.e.f32
+	src, dst := p.C[m0*p.LDC+n0:], p.C[n0*p.LDC+m0:]
+	if m%r.nr == 0 && n%stepBlock == 0 {
+		b.pack = pack{src: src, lds: p.LDC, rows: m, cols: n, dst: dst, ldd: p.LDC, next: r.nr}
 		r.packTrans(&b.pack)
-	default:
-		for i := hi; i < p.N; i++ {
-			for j := lo; j < hi; j++ {
-				p.C[j*p.LDC+i] = p.C[i*p.LDC+j]
-			}
+		return
+	}
+	for i := range m {
+		for j := range n {
+			dst[j*p.LDC+i] = src[i*p.LDC+j]
 		}
 	}
 }

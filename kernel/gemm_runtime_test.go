@@ -16,7 +16,7 @@ import (
 type work struct {
 	x, y, dx []float32
 	grads    []float32
-	c        []float32
+	c, c2    []float32
 	groups   []Group
 	gather   []int32
 	ps       []Product
@@ -30,7 +30,7 @@ func newWork(e *Engine, dt DType) *work {
 	rows := bounds[len(bounds)-1]
 	w := &work{
 		x: make([]float32, rows*workK), y: make([]float32, rows*workN), dx: make([]float32, rows*workK),
-		grads: make([]float32, (len(bounds)-1)*workN*workK), c: make([]float32, workN*workN),
+		grads: make([]float32, (len(bounds)-1)*workN*workK), c: make([]float32, workN*workN), c2: make([]float32, 300*300),
 	}
 	values(rng, w.x, false)
 	var ws []*Weight
@@ -48,6 +48,7 @@ func newWork(e *Engine, dt DType) *work {
 	w.ps = []Product{
 		{C: w.c, A: w.y, B: w.y, LDC: workN, LDA: workN, LDB: workN, M: workN, N: workN, K: 700, TransA: true, Alpha: 0.5},
 		{C: w.dx, A: w.y, B: w.grads, LDC: workK, LDA: workN, LDB: workK, M: rows, N: workK, K: workN, Alpha: 1, Beta: 1},
+		{C: w.c2, A: w.x, B: w.x, LDC: 300, LDA: workK, LDB: workK, M: 300, N: 300, K: workK, TransB: true, Alpha: 1, Symmetric: true},
 	}
 	return w
 }
@@ -62,7 +63,7 @@ func (w *work) run(e *Engine, dt DType) {
 
 func (w *work) bits() []uint32 {
 	var out []uint32
-	for _, s := range [][]float32{w.y, w.dx, w.grads, w.c} {
+	for _, s := range [][]float32{w.y, w.dx, w.grads, w.c, w.c2} {
 		for _, v := range s {
 			out = append(out, math.Float32bits(v))
 		}
