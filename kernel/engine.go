@@ -11,7 +11,7 @@ type DType uint8
 
 const (
 	F32  DType = iota // float32 operands, float32 accumulation
-	BF16              // operands rounded to bfloat16, float32 accumulation
+	BF16              // operands rounded to bfloat16 where that is faster, float32 accumulation
 )
 
 func (d DType) String() string { return [...]string{"f32", "bf16"}[d] }

@@ -57,8 +57,11 @@ func (e *Engine) needInverse(groups []Group) {
 	t := &e.packing
 	t.ws, t.parts, t.only = t.ws[:0], t.parts[:0], packInverse
 	for _, g := range groups {
-		if w := g.W; w.inverse == nil && w.source != nil {
+		if w := g.W; w.inverse == nil {
 			w.inverse = aligned(w.r.rightLen(w.K, w.N))
+			if w.source == nil { // never packed: zero
+				continue
+			}
 			t.ws = append(t.ws, w)
 			t.cut(len(t.ws)-1, w)
 		}
