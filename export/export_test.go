@@ -50,12 +50,6 @@ func TestGGUFRoundTrip(t *testing.T) {
 				}
 				f.Close()
 				got, tok, err := OpenGGUF(out, e, model.Options{})
-				if cfg.RopeScaling.Type == "llama3" {
-					if err == nil || !strings.Contains(err.Error(), "llama3") {
-						t.Errorf("llama3 rope scaling cannot be read back, but the error is %v", err)
-					}
-					continue
-				}
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -141,8 +135,6 @@ func TestSameModelSameFile(t *testing.T) {
 
 func TestNothingHalfWritten(t *testing.T) {
 	good := shapes()["v3"]
-	mscale := shapes()["v3 yarn"]
-	mscale.RopeScaling.MScaleAllDim = 0.5
 	sparse := good
 	sparse.MoELayerFreq = 2
 	for name, c := range map[string]struct {
@@ -156,7 +148,6 @@ func TestNothingHalfWritten(t *testing.T) {
 		"other configuration": {good, quant.F32, func(t *testing.T, dir string) {
 			edit(t, dir, `"hidden_size": 64`, `"hidden_size": 32`)
 		}, "shape"},
-		"mscale":          {mscale, quant.F32, nil, "mscale"},
 		"layer frequency": {sparse, quant.F32, nil, "moe_layer_freq"},
 		"tokenizer too large": {good, quant.F32, func(t *testing.T, dir string) {
 			edit(t, dir, `"vocab_size": 480`, `"vocab_size": 400`)
@@ -182,6 +173,72 @@ func TestNothingHalfWritten(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// Programs that load a GGUF compute YaRN in one way only; a model that wants another is refused, and not
+// written wrong.
+func TestYarnThatDoesNotFit(t *testing.T) {
+	for _, c := range []struct {
+		shape  string
+		change func(*model.RopeScaling)
+		says   string // "": it fits
+	}{
+		{"v3 yarn", func(r *model.RopeScaling) {}, ""},
+		{"v3 yarn", func(r *model.RopeScaling) { r.MScale, r.MScaleAllDim = 0.707, 0.707 }, ""},
+		{"v3 yarn", func(r *model.RopeScaling) { r.BetaFast, r.BetaSlow = 0, 0 }, ""},
+		{"v3 yarn", func(r *model.RopeScaling) { r.MScaleAllDim = 0.5 }, "mscale_all_dim 0.5"},
+		{"v3 yarn", func(r *model.RopeScaling) { r.MScaleAllDim = 0 }, "mscale_all_dim 0"},
+		{"v3 yarn", func(r *model.RopeScaling) { r.MScale, r.MScaleAllDim = 0, 0 }, "neither mscale"},
+		{"v3 yarn", func(r *model.RopeScaling) { r.NoTruncate = true }, "truncate"},
+		{"v3 yarn", func(r *model.RopeScaling) { r.AttentionFactor = 1.25 }, "attention_factor 1.25"},
+		{"v3 yarn", func(r *model.RopeScaling) { r.BetaFast = 16 }, "beta_fast 16"},
+		{"v3 yarn", func(r *model.RopeScaling) { r.BetaSlow = 3 }, "beta_slow 3"},
+		{"llama yarn", func(r *model.RopeScaling) {}, ""},
+		{"llama yarn", func(r *model.RopeScaling) { r.MScaleAllDim = 1 }, ""}, // one of two keys alone means nothing
+		{"llama yarn", func(r *model.RopeScaling) { r.NoTruncate = true }, "truncate"},
+		{"llama yarn", func(r *model.RopeScaling) { r.AttentionFactor = 1 }, "attention_factor"},
+		{"llama yarn", func(r *model.RopeScaling) { r.BetaFast = 16 }, "beta_fast"},
+		{"llama yarn", func(r *model.RopeScaling) { r.MScale, r.MScaleAllDim = 0.5, 1 }, "mscale 0.5"},
+		{"llama yarn", func(r *model.RopeScaling) { r.MScale, r.MScaleAllDim = 1, 1 }, "mscale 1"},
+	} {
+		cfg := shapes()[c.shape]
+		c.change(&cfg.RopeScaling)
+		_, err := architecture(&cfg)
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s, %+v: error %v, want one about %q", c.shape, cfg.RopeScaling, err, c.says)
+		}
+	}
+}
+
+// Of the published scalings all four numbers come back, of others ones with the same divisors.
+func TestLlama3ScalingFromItsDivisors(t *testing.T) {
+	for _, c := range []struct {
+		width int
+		theta float64
+		s     model.RopeScaling
+		exact bool
+	}{
+		{128, 500000, model.RopeScaling{Factor: 8, OriginalMaxPosition: 8192, LowFreqFactor: 1, HighFreqFactor: 4}, true}, // 3.1
+		{64, 500000, model.RopeScaling{Factor: 32, OriginalMaxPosition: 8192, LowFreqFactor: 1, HighFreqFactor: 4}, true}, // 3.2
+		{64, 10000, model.RopeScaling{Factor: 3, OriginalMaxPosition: 100, LowFreqFactor: 1.5, HighFreqFactor: 7}, false},
+		{16, 500000, model.RopeScaling{Factor: 8, OriginalMaxPosition: 32, LowFreqFactor: 1, HighFreqFactor: 4}, false}, // nothing between
+		{32, 500000, model.RopeScaling{Factor: 8, OriginalMaxPosition: 32, LowFreqFactor: 1, HighFreqFactor: 4}, true},  // one between
+		{32, 10000, model.RopeScaling{Factor: 8, OriginalMaxPosition: 1, LowFreqFactor: 1, HighFreqFactor: 4}, false},   // all in full
+	} {
+		c.s.Type = "llama3"
+		cfg := &model.Config{HeadDim: c.width, RopeTheta: c.theta, RopeScaling: c.s}
+		got, err := llama3Scaling(cfg, ropeDivisors(cfg))
+		if err != nil || c.exact && got != c.s {
+			t.Errorf("%+v: got %+v, %v", c.s, got, err)
+		}
+	}
+	cfg := &model.Config{HeadDim: 8, RopeTheta: 10000}
+	nan := float32(math.NaN())
+	for _, d := range [][]float32{nil, {1, 1, 8}, {1, 9, 2, 8}, {nan, nan, nan, nan}, {1, 1, 1, nan}, {0, 0, 0, 0}, {8, 8, 1, 1}} {
+		if got, err := llama3Scaling(cfg, d); err == nil {
+			t.Errorf("divisors %v are taken for %+v", d, got)
+		}
 	}
 }
 

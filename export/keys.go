@@ -31,24 +31,49 @@ func architecture(c *model.Config) (string, error) {
 		if r.Type != "" && r.Type != "yarn" {
 			return refuse("rope scaling %q of architecture %s", r.Type, deepseek2)
 		}
-		if r.Type == "yarn" && r.MScale != r.MScaleAllDim {
-			return refuse("yarn with mscale %v and mscale_all_dim %v (they must be equal)", r.MScale, r.MScaleAllDim)
-		}
-		return deepseek2, nil
+		return deepseek2, yarnFits(r, deepseek2)
 	case llama, qwen2, qwen3:
 		if r.Type == "llama3" && c.ModelType != llama {
 			return refuse("rope scaling %q of architecture %s", r.Type, c.ModelType)
 		}
-		if r.Type == "yarn" && r.AttentionFactor != 0 {
-			return refuse("yarn with attention_factor %v", r.AttentionFactor)
-		}
 		if c.AttentionBias && c.ModelType != llama {
 			return refuse("attention_bias of architecture %s", c.ModelType)
 		}
-		return c.ModelType, nil
+		return c.ModelType, yarnFits(r, c.ModelType)
 	}
 	return "", fmt.Errorf("export: model type %q: no GGUF architecture is known for it", c.ModelType)
 }
+
+// yarnFits refuses a YaRN scaling that programs which load GGUF compute in another way than its model.
+// In these architectures they know of a file's factor and original length, and in deepseek2 of one
+// mscale for both keys; the rest is fixed, whatever the file says.
+//
+// Source: llama.cpp, llama-context.cpp and models/deepseek2.cpp.
+func yarnFits(r model.RopeScaling, arch string) error {
+	refuse := func(what string, args ...any) error {
+		return fmt.Errorf("export: GGUF cannot express yarn with "+what+" in architecture "+arch+": keep the safetensors", args...)
+	}
+	switch {
+	case r.Type != "yarn":
+		return nil
+	case r.NoTruncate:
+		return refuse("truncate false (its readers truncate)")
+	case r.AttentionFactor != 0:
+		return refuse("attention_factor %v (its readers compute their own)", r.AttentionFactor)
+	case r.BetaFast != 0 && r.BetaFast != yarnBetaFast || r.BetaSlow != 0 && r.BetaSlow != yarnBetaSlow:
+		return refuse("beta_fast %v and beta_slow %v (its readers use %v and %v)", r.BetaFast, r.BetaSlow, yarnBetaFast, yarnBetaSlow)
+	case arch == deepseek2 && r.MScale != r.MScaleAllDim:
+		return refuse("mscale %v and mscale_all_dim %v (they must be equal)", r.MScale, r.MScaleAllDim)
+	case arch == deepseek2 && r.MScale == 0:
+		return refuse("neither mscale nor mscale_all_dim (its readers scale the scores then)")
+	case arch != deepseek2 && r.MScale != 0 && r.MScaleAllDim != 0:
+		return refuse("mscale %v and mscale_all_dim %v (its readers ignore them)", r.MScale, r.MScaleAllDim)
+	}
+	return nil
+}
+
+// What YaRN uses where a configuration says nothing.
+const yarnBetaFast, yarnBetaSlow = 32.0, 1.0
 
 // metadata is a gguf.Metadata with a way to set each type that is used here.
 type metadata struct{ gguf.Metadata }
@@ -80,7 +105,7 @@ func (m *metadata) configKeys(arch string, c *model.Config) {
 		m.number(key("attention.value_length"), c.HeadDim)
 		m.number(key("rope.dimension_count"), c.HeadDim)
 	}
-	m.ropeKeys(key, c)
+	m.ropeKeys(key, arch, c)
 }
 
 // latentKeys describe MLA as llama.cpp computes it: one key/value head as wide as the latent with
@@ -113,7 +138,7 @@ func (m *metadata) expertKeys(key func(string) string, c *model.Config) {
 	}
 }
 
-func (m *metadata) ropeKeys(key func(string) string, c *model.Config) {
+func (m *metadata) ropeKeys(key func(string) string, arch string, c *model.Config) {
 	r := c.RopeScaling
 	if r.Type == "linear" || r.Type == "yarn" { // llama3's divisors are a tensor, rope_freqs.weight
 		m.text(key("rope.scaling.type"), r.Type)
@@ -121,9 +146,9 @@ func (m *metadata) ropeKeys(key func(string) string, c *model.Config) {
 	}
 	if r.Type == "yarn" {
 		m.number(key("rope.scaling.original_context_length"), r.OriginalMaxPosition)
-		m.float(key("rope.scaling.yarn_beta_fast"), r.BetaFast)
-		m.float(key("rope.scaling.yarn_beta_slow"), r.BetaSlow)
-		if r.MScaleAllDim != 0 {
+		m.float(key("rope.scaling.yarn_beta_fast"), yarnBetaFast)
+		m.float(key("rope.scaling.yarn_beta_slow"), yarnBetaSlow)
+		if arch == deepseek2 {
 			m.float(key("rope.scaling.yarn_log_multiplier"), 0.1*r.MScaleAllDim)
 		}
 	}

@@ -8,7 +8,6 @@ package export
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/haenyeo/haenyeo/model"
 )
@@ -202,26 +201,4 @@ func (b *block) experts() {
 		b.matrix("ffn_up_shexp.weight", "mlp.shared_experts.up_proj.weight", s*f, d)
 		b.matrix("ffn_down_shexp.weight", "mlp.shared_experts.down_proj.weight", d, s*f)
 	}
-}
-
-// ropeDivisors are what the frequencies of llama3 scaling are divided by, [HeadDim/2].
-//
-// Source: the Llama 3.1 release; ggml divides the angle by them.
-func ropeDivisors(c *model.Config) []float32 {
-	s := c.RopeScaling
-	n := float64(s.OriginalMaxPosition)
-	f := make([]float32, c.HeadDim/2)
-	for i := range f {
-		length := 2 * math.Pi * math.Pow(c.RopeTheta, 2*float64(i)/float64(c.HeadDim))
-		switch {
-		case length < n/s.HighFreqFactor:
-			f[i] = 1
-		case length > n/s.LowFreqFactor:
-			f[i] = float32(s.Factor)
-		default:
-			u := (n/length - s.LowFreqFactor) / (s.HighFreqFactor - s.LowFreqFactor)
-			f[i] = float32(1 / ((1-u)/s.Factor + u))
-		}
-	}
-	return f
 }

@@ -85,6 +85,9 @@ func expected(f *gguf.File, arch string, c *model.Config) ([]tensor, error) {
 
 // unpack decodes g into the published tensors that it was made of.
 func (t *tensor) unpack(g gguf.Tensor, m *model.Model) error {
+	if t.values != nil {
+		return nil // the configuration says them
+	}
 	targets := make([][]float32, len(t.from))
 	for i, name := range t.from {
 		p := m.Param(name)
@@ -157,8 +160,17 @@ func readConfig(f *gguf.File, arch string, t *tokenizer.Tokenizer) (*model.Confi
 		return nil, fmt.Errorf("export: architecture %q is not implemented: only %s, %s, %s and %s", arch, deepseek2, llama, qwen2, qwen3)
 	}
 	k.readRope(c)
-	if _, ok := f.Tensor("rope_freqs.weight"); ok {
-		return nil, errors.New("export: llama3 rope scaling cannot be read back from a GGUF yet: open the safetensors")
+	if divisors, ok := f.Tensor("rope_freqs.weight"); ok && k.err == nil {
+		if arch != llama || c.RopeScaling.Type != "" {
+			return nil, fmt.Errorf("export: tensor \"rope_freqs.weight\" in architecture %s with rope scaling %q is not known: open the safetensors", arch, c.RopeScaling.Type)
+		}
+		d, err := divisors.Float32(nil)
+		if err != nil {
+			return nil, err
+		}
+		if c.RopeScaling, err = llama3Scaling(c, d); err != nil {
+			return nil, err
+		}
 	}
 	if t != nil {
 		if id, ok := t.BOS(); ok {
@@ -214,8 +226,8 @@ func (k *keys) readRope(c *model.Config) {
 		Type:                kind,
 		Factor:              k.float("rope.scaling.factor", missing),
 		OriginalMaxPosition: k.sizeOr("rope.scaling.original_context_length", c.MaxPositionEmbeddings),
-		BetaFast:            k.float("rope.scaling.yarn_beta_fast", 32),
-		BetaSlow:            k.float("rope.scaling.yarn_beta_slow", 1),
+		BetaFast:            k.float("rope.scaling.yarn_beta_fast", yarnBetaFast),
+		BetaSlow:            k.float("rope.scaling.yarn_beta_slow", yarnBetaSlow),
 		MScaleAllDim:        10 * k.float("rope.scaling.yarn_log_multiplier", 0),
 	}
 	c.RopeScaling.MScale = c.RopeScaling.MScaleAllDim

@@ -33,13 +33,16 @@ func shapes() map[string]model.Config {
 		NumKeyValueHeads: 2, MaxPositionEmbeddings: 256, RMSNormEps: 1e-5, InitializerRange: 0.25, BOSTokenID: 0, EOSTokenID: []int{1},
 	}
 	llama3 := llama
-	llama3.RopeTheta, llama3.TieWordEmbeddings = 500000, true
+	llama3.HeadDim, llama3.TieWordEmbeddings = 32, true
 	llama3.RopeScaling = model.RopeScaling{Type: "llama3", Factor: 8, OriginalMaxPosition: 32, LowFreqFactor: 1, HighFreqFactor: 4}
+	llamaYarn := llama
+	llamaYarn.RopeScaling = model.RopeScaling{Type: "yarn", Factor: 8, OriginalMaxPosition: 32}
 	qwen2 := llama
 	qwen2.ModelType = "qwen2"
 	qwen3 := llama
 	qwen3.ModelType, qwen3.HeadDim = "qwen3", 32
-	return map[string]model.Config{"v3": v3, "v3 plain": plain, "v3 yarn": yarn, "llama": llama, "llama3 rope": llama3, "qwen2": qwen2, "qwen3": qwen3}
+	return map[string]model.Config{"v3": v3, "v3 plain": plain, "v3 yarn": yarn, "llama": llama, "llama3 rope": llama3,
+		"llama yarn": llamaYarn, "qwen2": qwen2, "qwen3": qwen3}
 }
 
 // texts are what the tokenizer of these models learns from, and what it must encode alike elsewhere.
