@@ -36,7 +36,8 @@ type Loss struct {
 // whole batch. A loss that is not finite is returned as it is.
 //
 // The MTP layer sees every position, also the last of a row, which has no second next token and so no
-// MTP loss. It predicts across documents nowhere. The balance loss includes it.
+// MTP loss. It predicts across documents nowhere. The router in it is balanced like the others, by the
+// balance loss and by UpdateBias, and counts all T positions of a row.
 func (m *Model) LossGrad(b *Batch, o LossOptions) (Loss, error) {
 	if !m.opt.Train {
 		return Loss{}, errors.New("model: gradients asked of a model opened without Options.Train")

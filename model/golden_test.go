@@ -135,6 +135,14 @@ func relative(a, b []float32) float64 {
 	return math.Sqrt(d / n)
 }
 
+func rootMeanSquare(x []float32) float64 {
+	var sum float64
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return math.Sqrt(sum / float64(len(x)))
+}
+
 type caseFile struct {
 	Settings struct {
 		BalanceAlpha float32 `json:"balance_alpha"`
@@ -144,6 +152,9 @@ type caseFile struct {
 		Float32 struct {
 			MaxAbs float64 `json:"max_abs"`
 		} `json:"float32_against_float64"`
+		BF16 struct {
+			RMS float64 `json:"rms"`
+		} `json:"bf16_against_float32"`
 	}
 }
 
@@ -218,14 +229,37 @@ func TestGoldenInference(t *testing.T) {
 				}
 			}
 			half := must[*Model](t)(Open(dir, newEngine(t, 0), Options{DType: kernel.BF16}))
-			if d := relative(must[[]float32](t)(half.Logits(ids[:T])), want[:T*V]); d > 0.1 {
-				t.Errorf("bf16 logits of row 0: relative difference %.3g", d)
-			}
+			checkHalf(t, dir, must[[]float32](t)(half.Logits(ids[:T])), want[:T*V])
 			greedy, _ := x.ints("greedy.ids")
 			checkGreedy(t, m, ids[:T], greedy, limit)
 			checkGreedy(t, tr, ids[:T], greedy, limit)
 		})
 	}
+}
+
+// checkHalf compares bf16 logits with those of the reference in float32: they may lie as far away as the
+// reference's own in bf16, where that was measured, else not be those of another model. A token that a
+// rounding sends to another expert lies far away.
+func checkHalf(t *testing.T, dir string, got, want []float32) {
+	t.Helper()
+	d, limit := relative(got, want), 0.5
+	if rms := readCase(t, dir).Tolerance.BF16.RMS; rms > 0 {
+		limit = 2 * rms / rootMeanSquare(want)
+	}
+	if d > limit {
+		t.Errorf("bf16 logits: relative difference %.3g, limit %.3g", d, limit)
+	} else {
+		t.Logf("bf16 logits: relative difference %.3g, limit %.3g", d, limit)
+	}
+}
+
+// gradientLimit is the largest relative difference of a gradient: what is promised of any checkpoint, and
+// less for the copies in testdata, whose values are known.
+func gradientLimit() float64 {
+	if os.Getenv("HAENYEO_GOLDEN") != "" {
+		return 1e-4
+	}
+	return 2e-5
 }
 
 func fmtLayer(i int) string { return "layer." + strconv.Itoa(i) }
@@ -362,7 +396,7 @@ func checkGrads(t *testing.T, m *Model, dir string, x expected, name string) {
 	if _, err := os.Stat(path); err != nil { // only the routers' gradients are stored
 		for _, p := range m.Params() {
 			if full := "grad." + name + "." + p.Name; x.has(full) {
-				if d := relative(p.Grad, x.floats(full)); d > 2e-5 {
+				if d := relative(p.Grad, x.floats(full)); d > gradientLimit() {
 					t.Errorf("gradient of %s: relative difference %.3g", p.Name, d)
 				}
 			}
@@ -378,7 +412,7 @@ func checkGrads(t *testing.T, m *Model, dir string, x expected, name string) {
 		seen++
 		d := relative(p.Grad, g.floats(p.Name))
 		worst = max(worst, d)
-		if d > 2e-5 {
+		if d > gradientLimit() {
 			t.Errorf("gradient of %s: relative difference %.3g", p.Name, d)
 		}
 	}
