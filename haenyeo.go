@@ -4,10 +4,13 @@ package haenyeo
 // sampling in generation.go.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"math"
 	"os"
 	"slices"
 
@@ -25,6 +28,7 @@ type Options struct {
 	Threads int          // 0: all processors this process may use
 	Tier    string       // of kernels; "": the measured choice
 	DType   kernel.DType // of matrix products
+	Logger  *slog.Logger // of warnings; nil: slog.Default
 }
 
 // Model is a loaded model with its tokenizer. Close it when it is no longer needed.
@@ -34,6 +38,8 @@ type Model struct {
 	engine   *kernel.Engine
 	sampling infer.Sampling
 	end      []int32
+	log      *slog.Logger
+	warned   bool // that a text is longer than the window
 }
 
 // Open loads the model at path: a directory in Hugging Face layout (config.json, safetensors,
@@ -47,7 +53,7 @@ func Open(path string, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{engine: e}
+	m := &Model{engine: e, log: cmp.Or(o.Logger, slog.Default())}
 	opt := model.Options{DType: o.DType}
 	if info.IsDir() {
 		err = m.openDir(path, opt)
@@ -129,7 +135,7 @@ func (m *Model) Encode(text string) ([]int32, error) {
 
 // Logits returns the logits [T,V] after every one of tokens.
 func (m *Model) Logits(tokens []int32) ([]float32, error) {
-	if err := m.inside(tokens); err != nil {
+	if err := m.check(tokens); err != nil {
 		return nil, err
 	}
 	return m.net.Logits(tokens)
@@ -139,7 +145,7 @@ func (m *Model) Logits(tokens []int32) ([]float32, error) {
 type Request struct {
 	Prompt    string
 	Tokens    []int32 // instead of Prompt
-	MaxTokens int     // new tokens; fewer where the model's window ends
+	MaxTokens int     // at most this many new tokens; Room says how many the model's window holds
 	infer.Sampling
 	Stop []string // texts that end generation
 }
@@ -154,30 +160,43 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) 
 			return infer.Result{}, err
 		}
 	}
-	if err := m.inside(tokens); err != nil {
+	if err := m.check(tokens); err != nil {
 		return infer.Result{}, err
 	}
-	limit := len(tokens) + r.MaxTokens
-	if window := m.Config().MaxPositionEmbeddings; window > 0 {
-		limit = min(limit, window)
-	}
-	q := infer.Request{Tokens: tokens, MaxTokens: max(0, limit-len(tokens)), Sampling: r.Sampling, Stop: r.Stop, End: m.end}
+	q := infer.Request{Tokens: tokens, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, End: m.end}
 	if m.tok != nil {
 		q.Text = m.tok.Stream(true)
 	}
-	return infer.Generate(ctx, infer.NewSession(m.net, limit), q, emit)
+	result, err := infer.Generate(ctx, infer.NewSession(m.net, len(tokens)+r.MaxTokens), q, emit)
+	m.mind(len(tokens) + len(result.Tokens))
+	return result, err
 }
 
-// inside checks the number of tokens against the window.
-func (m *Model) inside(tokens []int32) error {
+// Room returns how many more tokens the model's window (max_position_embeddings) holds after a text of n.
+func (m *Model) Room(n int) int {
 	window := m.Config().MaxPositionEmbeddings
-	switch {
-	case len(tokens) == 0:
-		return errors.New("haenyeo: empty prompt: give some text or at least one token id")
-	case window > 0 && len(tokens) > window:
-		return fmt.Errorf("haenyeo: %d tokens, but the model's window is %d: shorten the text", len(tokens), window)
+	if window == 0 {
+		return math.MaxInt32
 	}
+	return max(0, window-n)
+}
+
+// check refuses an empty text and minds a long one.
+func (m *Model) check(tokens []int32) error {
+	if len(tokens) == 0 {
+		return errors.New("haenyeo: empty prompt: give some text or at least one token id")
+	}
+	m.mind(len(tokens))
 	return nil
+}
+
+// mind warns, once, of a text of n tokens that is longer than the window. It is computed all the same: the
+// rotary embedding knows every position.
+func (m *Model) mind(n int) {
+	if window := m.Config().MaxPositionEmbeddings; window > 0 && n > window && !m.warned {
+		m.warned = true
+		m.log.Warn("the text is longer than the model's window: what it says beyond is not to be relied on", "tokens", n, "window", window)
+	}
 }
 
 // Save writes the model, its weights stored as dt, and its tokenizer to a directory in Hugging Face

@@ -1,8 +1,10 @@
 package haenyeo
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -96,15 +98,48 @@ func TestPromptAndItsTokensAreTheSame(t *testing.T) {
 	}
 }
 
-func TestWindow(t *testing.T) {
-	m := open(t, tiny(t))
-	long := make([]int32, 33)
-	if _, err := m.Generate(context.Background(), Request{Tokens: long, MaxTokens: 1}, nil); err == nil || !strings.Contains(err.Error(), "window") {
-		t.Errorf("33 tokens in a window of 32: %v", err)
+// The window is a limit of what was learned, not of what can be computed: one warning, and the numbers of a
+// model whose configuration says more.
+func TestBeyondTheWindow(t *testing.T) {
+	dir := tiny(t)
+	var warnings strings.Builder
+	m, err := Open(dir, Options{Threads: 1, Logger: slog.New(slog.NewTextHandler(&warnings, nil))})
+	if err != nil {
+		t.Fatal(err)
 	}
-	r, err := m.Generate(context.Background(), Request{Tokens: long[:30], MaxTokens: 100}, nil)
-	if err != nil || len(r.Tokens) > 2 {
+	defer m.Close()
+	long := make([]int32, 40)
+	for i := range long {
+		long[i] = int32(7 * i % 300)
+	}
+	if _, err := m.Logits(long[:32]); err != nil || warnings.Len() != 0 {
+		t.Errorf("in the window: %v, warnings %q", err, warnings.String())
+	}
+	if m.Room(30) != 2 || m.Room(40) != 0 {
+		t.Errorf("room for %d after 30 and %d after 40 in a window of 32", m.Room(30), m.Room(40))
+	}
+	got, err := m.Logits(long)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := m.Generate(context.Background(), Request{Tokens: long[:30], MaxTokens: 20}, nil)
+	if err != nil || len(r.Tokens) != 20 && r.FinishReason != infer.FinishStop {
 		t.Errorf("%d tokens behind 30 in a window of 32, %v", len(r.Tokens), err)
+	}
+	if strings.Count(warnings.String(), "window") != 2 { // text and key of one line
+		t.Errorf("warnings %q, want one", warnings.String())
+	}
+	wide := m.Config()
+	text, err := wide.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`"max_position_embeddings": 32`), []byte(`"max_position_embeddings": 64`), 1)
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if want, err := open(t, dir).Logits(long); err != nil || !slices.Equal(got, want) {
+		t.Errorf("logits depend on the window (%v)", err)
 	}
 	if _, err := m.Logits(nil); err == nil {
 		t.Error("logits of nothing")

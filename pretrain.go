@@ -4,6 +4,7 @@ package haenyeo
 // every hyper-parameter in the caller's hands.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ type PretrainRequest struct {
 	Batches   string        // a safetensors file with tokens [N,B,T+1]
 	Batch     int           // rows of a batch of text
 	Seq       int           // tokens of a row
-	Steps     int           // 0: every token once
+	Steps     int           // 0: every token or every recorded batch once
 	Seed      uint64        // of fresh weights and of the order of the text
 	Out       string        // output directory; "": nothing is kept
 	Resume    bool          // continue from the last checkpoint in Out, if there is one
@@ -69,6 +70,9 @@ func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
 	}
 	if err := r.prepareOut(); err != nil {
 		return train.Done{}, err
+	}
+	if cfg.NumNextnPredictLayers > 0 && !o.MTP {
+		cmp.Or(r.Logger, slog.Default()).Warn("the multi-token prediction layer is left out: mtp-lambda is 0", "layers", cfg.NumNextnPredictLayers)
 	}
 	total, active := cfg.Sizes()
 	job := train.Job{
@@ -172,6 +176,9 @@ func (r *PretrainRequest) open(ctx context.Context, cfg *model.Config) (*data, e
 		}
 		if d.batch, d.seq, d.steps = rec.B, rec.T, r.Steps; d.steps == 0 {
 			d.steps = rec.N
+		}
+		if d.steps > rec.N {
+			return nil, fmt.Errorf("haenyeo: pretrain: %d steps, but %q holds only %d batches: take at most as many steps", d.steps, r.Batches, rec.N)
 		}
 		d.source = train.FromStream(rec, rec.B, rec.T)
 		return d, nil

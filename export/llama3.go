@@ -46,20 +46,20 @@ func llama3Scaling(c *model.Config, d []float32) (model.RopeScaling, error) {
 	if len(d) != c.HeadDim/2 || len(d) == 0 || !(d[len(d)-1] >= 1) {
 		return model.RopeScaling{}, wrong
 	}
-	factor := float64(d[len(d)-1])                    // the longest wave has it in every published model
-	shortest, longest := 1.0, waveLength(c, len(d)-1) // of the waves that are stretched in full; that are not at all
-	var blend [][2]float64                            // 1/length, u
+	factor := float64(d[len(d)-1]) // the longest wave has it in every published model
+	var kept, stretched float64    // the longest wave with 1; the shortest with the factor
+	var blend [][2]float64         // 1/length, u
 	for i := len(d) - 1; i >= 0; i-- {
 		switch x, length := float64(d[i]), waveLength(c, i); {
 		case x == factor:
-			longest = length
+			stretched = length
 		case x == 1:
-			shortest = max(shortest, length)
+			kept = max(kept, length)
 		default:
 			blend = append(blend, [2]float64{1 / length, (1/x - 1/factor) / (1 - 1/factor)})
 		}
 	}
-	n, high := longest*(1-1e-9), 0.0
+	n, high := stretched*(1-1e-9), 0.0
 	switch last := len(blend) - 1; {
 	case last > 0:
 		slope := (blend[last][1] - blend[0][1]) / (blend[last][0] - blend[0][0])
@@ -69,7 +69,7 @@ func llama3Scaling(c *model.Config, d []float32) (model.RopeScaling, error) {
 		high = 4
 		n = (1 + blend[0][1]*(high-1)) / blend[0][0]
 	default: // the line lies between two waves: where, is all the same
-		high = (1 + n/shortest) / 2
+		high = (1 + n/max(kept, 1)) / 2
 	}
 	whole := max(1, math.Round(n))
 	low := whole / n

@@ -56,6 +56,9 @@ func read(f *gguf.File, e *kernel.Engine, opt model.Options) (*model.Model, *tok
 			return nil, nil, err
 		}
 	}
+	if err := m.CheckFinite(); err != nil {
+		return nil, nil, err
+	}
 	m.Sync()
 	return m, t, nil
 }

@@ -9,15 +9,17 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo/export"
+	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/quant"
 )
 
 type convertCmd struct {
 	Model string `arg:"" help:"Model directory or .gguf file."`
 	Out   string `required:"" placeholder:"PATH" help:"A .gguf file to write, or a directory for safetensors."`
-	Type  string `placeholder:"TYPE" help:"Type of the matrices: f32, f16, bf16 or q8_0 (GGUF only). Default: as they are stored."`
+	Type  string `placeholder:"TYPE" help:"Type of the matrices: f32, f16, bf16 or q8_0; for safetensors f32 or bf16. Default: as they are stored, and from other types than bf16 to safetensors f32."`
 }
 
 func (convertCmd) Help() string {
@@ -62,17 +64,20 @@ type conversion struct {
 }
 
 func (c *convertCmd) toGGUF(a *app) (conversion, error) {
+	config, err := model.ReadConfig(c.Model)
+	if err != nil {
+		return conversion{}, err
+	}
 	typ := c.Type
 	if typ == "" {
-		config, err := model.ReadConfig(c.Model)
-		if err != nil {
-			return conversion{}, err
-		}
 		typ = storedAs(config.TorchDType)
 	}
 	t, err := export.ParseType(typ)
 	if err != nil {
 		return conversion{}, usageError{err}
+	}
+	if n := config.NumNextnPredictLayers; n > 0 {
+		a.log.Warn("the multi-token prediction layer is left out: the GGUF holds the main model", "layers", n)
 	}
 	s, err := export.WriteGGUF(a.ctx, c.Model, c.Out, t, func(part float64) { a.bar.update(part, c.Out) })
 	return conversion{c.Out, s.Bytes, s.Types}, err
@@ -89,10 +94,35 @@ func storedAs(torch string) string {
 	return "f32"
 }
 
+// storedInGGUF is the type of safetensors nearest to what a GGUF holds: bf16 where the matrices are bf16
+// (norms and routers are f32 in every GGUF), else f32.
+func storedInGGUF(path string) (kernel.DType, error) {
+	f, err := gguf.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	dt := kernel.F32
+	for _, t := range f.Tensors() {
+		switch {
+		case t.Type == quant.BF16:
+			dt = kernel.BF16
+		case t.Type != quant.F32:
+			return kernel.F32, nil
+		}
+	}
+	return dt, nil
+}
+
 func (c *convertCmd) toDir(a *app) (conversion, error) {
 	dt := kernel.F32
 	switch strings.ToLower(c.Type) {
-	case "", "f32":
+	case "":
+		var err error
+		if dt, err = storedInGGUF(c.Model); err != nil {
+			return conversion{}, err
+		}
+	case "f32":
 	case "bf16":
 		dt = kernel.BF16
 	default:

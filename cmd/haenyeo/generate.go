@@ -15,8 +15,8 @@ import (
 type generateCmd struct {
 	Model       string   `arg:"" help:"Model directory or .gguf file."`
 	Prompt      *string  `placeholder:"TEXT" help:"Text to continue; read from stdin when neither this nor --tokens is given."`
-	Tokens      []int32  `placeholder:"IDS" help:"Prompt as comma-separated token ids."`
-	MaxTokens   int      `default:"256" placeholder:"N" help:"Stop after N new tokens."`
+	Tokens      idList   `placeholder:"IDS" help:"Prompt as comma-separated token ids."`
+	MaxTokens   *int     `placeholder:"N" help:"Stop after N new tokens, also beyond the model's window. Default: 256, or where the window ends."`
 	Temperature *float64 `placeholder:"X" help:"0 takes the most probable token. Default: what generation_config.json says, else 0."`
 	TopK        *int     `placeholder:"N" help:"Sample from the N most probable tokens only; 0: all."`
 	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability."`
@@ -32,6 +32,9 @@ type arithmetic struct {
 	Rounding string `enum:"none,publisher" default:"none" help:"The published fp8 and fp4 round trips: none or publisher. Only V3.2 and V4 have any."`
 }
 
+// defaultMaxTokens is a screenful.
+const defaultMaxTokens = 256
+
 func (generateCmd) Help() string {
 	return "Writes the continuation to stdout as it comes.\n\nExample:\n\n\thaenyeo generate my-model --prompt \"Once upon a time\" --temperature 0.8 --max-tokens 100"
 }
@@ -40,8 +43,8 @@ func (c *generateCmd) Run(a *app) error {
 	if c.Prompt != nil && len(c.Tokens) > 0 {
 		return misuse("--prompt and --tokens exclude each other: give one")
 	}
-	if c.MaxTokens < 0 {
-		return misuse("--max-tokens %d: give 0 or more", c.MaxTokens)
+	if c.MaxTokens != nil && *c.MaxTokens < 0 {
+		return misuse("--max-tokens %d: give 0 or more", *c.MaxTokens)
 	}
 	started := time.Now()
 	m, err := a.open(c.Model, c.DType)
@@ -49,7 +52,7 @@ func (c *generateCmd) Run(a *app) error {
 		return err
 	}
 	defer m.Close()
-	r := haenyeo.Request{Tokens: c.Tokens, MaxTokens: c.MaxTokens, Sampling: m.Sampling(), Stop: c.Stop}
+	r := haenyeo.Request{Tokens: c.Tokens, Sampling: m.Sampling(), Stop: c.Stop}
 	r.Seed = c.Seed
 	set(&r.Temperature, c.Temperature)
 	set(&r.TopK, c.TopK)
@@ -59,10 +62,16 @@ func (c *generateCmd) Run(a *app) error {
 		return usageError{err}
 	}
 	if len(c.Tokens) == 0 {
-		if r.Prompt, err = a.prompt(c.Prompt); err != nil {
+		text, err := a.prompt(c.Prompt)
+		if err != nil {
+			return err
+		}
+		if r.Tokens, err = m.Encode(text); err != nil {
 			return err
 		}
 	}
+	r.MaxTokens = min(defaultMaxTokens, m.Room(len(r.Tokens)))
+	set(&r.MaxTokens, c.MaxTokens)
 
 	var first time.Time
 	result, err := m.Generate(a.ctx, r, func(text string) error {

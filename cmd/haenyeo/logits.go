@@ -8,8 +8,8 @@ import (
 )
 
 type logitsCmd struct {
-	Model  string  `arg:"" help:"Model directory or .gguf file."`
-	Tokens []int32 `required:"" placeholder:"IDS" help:"Comma-separated token ids."`
+	Model  string `arg:"" help:"Model directory or .gguf file."`
+	Tokens idList `required:"" placeholder:"IDS" help:"Comma-separated token ids."`
 	arithmetic
 }
 

@@ -144,7 +144,7 @@ func (a *app) status(err error) int {
 	case errors.Is(err, syscall.EPIPE):
 		return exitFailed // the reader of our output went away; nobody is there to read a complaint
 	}
-	fmt.Fprintf(a.stderr, "haenyeo: %v\n", err)
+	fmt.Fprintf(a.stderr, "haenyeo: %s\n", strings.TrimPrefix(err.Error(), "haenyeo: ")) // the root package names itself too
 	if errors.As(err, new(usageError)) {
 		return exitUsage
 	}

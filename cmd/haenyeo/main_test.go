@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
@@ -141,6 +143,8 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"logits DIR --tokens 1,two", exitUsage, "two"},
 		{"generate DIR --prompt x --threads -3", exitUsage, "threads"},
 		{"generate DIR --prompt x --tokens 1", exitUsage, "exclude"},
+		{"generate DIR --tokens=", exitUsage, "at least one"},
+		{"logits DIR --tokens=,", exitUsage, "at least one"},
 		{"generate DIR --prompt x --temperature -1", exitUsage, "temperature"},
 		{"generate DIR --prompt x --top-p 2", exitUsage, "top-p"},
 		{"generate DIR --prompt x --max-tokens -1", exitUsage, "max-tokens"},
@@ -161,6 +165,9 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"convert DIR --out x.gguf --type q3_k", exitUsage, "q3_k"},
 		{"tokenizer encode MISSING", exitFailed, "tokenizer"},
 		{"tokenizer train --vocab 300 --out x MISSING", exitFailed, "no such file"},
+		{"tokenizer train --vocab 255 --out x MISSING", exitUsage, "256"},
+		{"tokenizer train --vocab 300 --min-frequency 0 --out x MISSING", exitUsage, "--min-frequency"},
+		{"tokenizer train --vocab 300 --special middle --out x MISSING", exitUsage, "--special"},
 		{"pretrain --data x", exitUsage, "--model or --config"},
 		{"pretrain --model DIR", exitUsage, "--data or --batches"},
 		{"pretrain --model DIR --data x --resume", exitUsage, "--out"},
@@ -186,6 +193,9 @@ func TestStatusOfCommandLines(t *testing.T) {
 			}
 			if !strings.Contains(complaints, c.says) {
 				t.Errorf("stderr %q does not speak of %q", complaints, c.says)
+			}
+			if strings.Contains(complaints, "haenyeo: haenyeo:") {
+				t.Errorf("stderr %q names the program twice", complaints)
 			}
 			if before, last, _ := strings.Cut(complaints, "haenyeo: "); c.status != exitDone && (strings.Count(last, "\n") != 1 || strings.Contains(before, "error")) {
 				t.Errorf("an error is one line, the last, not %q", complaints)
@@ -247,9 +257,13 @@ func TestGenerateJSON(t *testing.T) {
 	if fmt.Sprint(none["tokens"]) != "[]" {
 		t.Errorf("no tokens are %v, want an empty list", none["tokens"])
 	}
-	window := jsonLines(t, works(t, "", "generate", dir, "--tokens", "0,5", "--max-tokens", "1000", "--seed", "3", "--temperature", "1", "--json"))[0]
-	if n := len(window["tokens"].([]any)); n > 62 {
+	window := jsonLines(t, works(t, "", "generate", dir, "--tokens", "0,5", "--temperature", "0", "--json"))[0]
+	if n := len(window["tokens"].([]any)); n != 62 {
 		t.Errorf("%d tokens in a window of 64 after a prompt of 2", n)
+	}
+	_, out, says := execute(t, "", "generate", dir, "--tokens", "0,5", "--max-tokens", "70", "--temperature", "0", "--json")
+	if beyond := jsonLines(t, out)[0]; len(beyond["tokens"].([]any)) != 70 || strings.Count(says, "level=WARN") != 1 {
+		t.Errorf("beyond the window: %v, stderr %q", beyond, says)
 	}
 }
 
@@ -378,6 +392,12 @@ func TestConvertJSONAndBack(t *testing.T) {
 	if got := works(t, "", "generate", back, "--prompt", "바다", "--max-tokens", "9", "--temperature", "0", "--json"); got != want {
 		t.Errorf("there and back %s, before %s", got, want)
 	}
+	half, again := filepath.Join(t.TempDir(), "half.gguf"), filepath.Join(t.TempDir(), "again")
+	works(t, "", "convert", dir, "--out", half, "--type", "bf16")
+	o = jsonLines(t, works(t, "", "convert", half, "--out", again, "--json"))[0]
+	if types := o["types"].(map[string]any); types["BF16"] == nil || types["F32"] != 1.0 { // the correction bias
+		t.Errorf("a bf16 GGUF becomes safetensors of types %v", types)
+	}
 	if status, _, says := execute(t, "", "convert", file, "--out", back); status != exitFailed || !strings.Contains(says, "not empty") {
 		t.Errorf("overwriting a directory: status %d, %s", status, says)
 	}
@@ -418,6 +438,84 @@ func TestTokenizerCommands(t *testing.T) {
 	}
 }
 
+// tokenizer train gives the merges, ids and encodings of the reference: --vocab counts what is learned.
+func TestTokenizerTrainGolden(t *testing.T) {
+	const golden = "../../tokenizer/testdata/bpe_train"
+	want := strings.Split(strings.TrimSuffix(string(unpacked(t, golden+"/merges.txt.zst")), "\n"), "\n")
+	reference, err := tokenizer.Parse(unpacked(t, golden+"/tokenizer.json.zst"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for special, shift := range map[string]int{"last": 0, "first": 7, "none": 0} {
+		dir := filepath.Join(t.TempDir(), special)
+		args := []string{"tokenizer", "train", "--vocab", "2048", "--out", dir, golden + "/corpus.jsonl.zst", "--json"}
+		if special != "last" { // the default
+			args = append(args, "--special", special)
+		}
+		total := map[string]int{"last": 2055, "first": 2055, "none": 2048}[special]
+		if o := jsonLines(t, works(t, "", args...))[0]; o["vocab"] != float64(total) {
+			t.Errorf("%s: vocabulary %v, want %d", special, o["vocab"], total)
+		}
+		tok, err := tokenizer.Load(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(tok.Merges(), want) {
+			t.Errorf("%s: merges differ", special)
+		}
+		for id, s := range reference.Vocab() {
+			if got, ok := tok.TokenID(s); !ok || int(got) != id+shift {
+				t.Fatalf("%s: token %q has id %d, want %d", special, s, got, id+shift)
+			}
+		}
+		begin, ok := tok.BOS()
+		if want := map[string]int32{"last": 2048, "first": 0, "none": -1}[special]; ok != (want >= 0) || ok && begin != want {
+			t.Errorf("%s: begin token %d, %v", special, begin, ok)
+		}
+		if special != "last" {
+			continue
+		}
+		var texts, ids strings.Builder
+		for _, line := range strings.Split(strings.TrimSuffix(string(unpacked(t, golden+"/encodings.jsonl.zst")), "\n"), "\n") {
+			var row struct {
+				Text string
+				IDs  []int32
+			}
+			if err := json.Unmarshal([]byte(line), &row); err != nil {
+				t.Fatal(err)
+			}
+			text, err := json.Marshal(row.Text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintf(&texts, "%s\n", text)
+			fmt.Fprintf(&ids, "%s\n", joinIDs(row.IDs))
+		}
+		if got := works(t, texts.String(), "tokenizer", "encode", dir, "--lines"); got != ids.String() {
+			t.Error("encodings differ")
+		}
+	}
+}
+
+// unpacked reads a .zst file.
+func unpacked(t *testing.T, path string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := zstd.NewReader(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	text, err := d.DecodeAll(b, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 func TestPretrainAndBPB(t *testing.T) {
 	dir, text := testModel(t), testTextFile(t)
 	out := filepath.Join(t.TempDir(), "run")
@@ -445,23 +543,92 @@ func TestPretrainAndBPB(t *testing.T) {
 	if status, _, says := execute(t, "", args...); status != exitFailed || !strings.Contains(says, "not empty") {
 		t.Errorf("into a used directory: status %d, %s", status, says)
 	}
-	// Continue from the trained model, on recorded batches.
-	batches := filepath.Join(t.TempDir(), "b.safetensors")
-	ids := make([]byte, 0, 2*2*9*8)
-	for i := range 2 * 2 * 9 {
+}
+
+// recordBatches writes n batches of 2 rows of 8 tokens.
+func recordBatches(t *testing.T, n int) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "b.safetensors")
+	ids := make([]byte, 0, n*2*9*8)
+	for i := range n * 2 * 9 {
 		ids = append(ids, byte(i%200), 0, 0, 0, 0, 0, 0, 0)
 	}
-	if err := safetensors.Write(batches, []safetensors.Source{safetensors.Raw("tokens", safetensors.I64, []int{2, 2, 9}, ids)}, nil); err != nil {
+	if err := safetensors.Write(path, []safetensors.Source{safetensors.Raw("tokens", safetensors.I64, []int{n, 2, 9}, ids)}, nil); err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for _, o := range jsonLines(t, works(t, "", "pretrain", "--model", out, "--batches", batches, "--schedule", "constant", "--warmup", "0", "--dtype", "f32", "--json")) {
-		if o["event"] == "step" {
-			n++
+	return path
+}
+
+// Recorded batches are a run to be repeated: a constant rate and no loss but cross-entropy, unless asked for.
+func TestPretrainOnRecordedBatches(t *testing.T) {
+	dir, batches := testModel(t), recordBatches(t, 3)
+	args := []string{"pretrain", "--model", dir, "--batches", batches, "--dtype", "f32", "--json"}
+	for _, c := range []struct {
+		flags string
+		rates []float64
+		alpha float64
+	}{
+		{"", []float64{2e-3, 2e-3, 2e-3}, 0},
+		{"--steps 2 --lr 1e-3", []float64{1e-3, 1e-3}, 0},
+		{"--warmup 2 --balance-alpha 0.01", []float64{1e-3, 2e-3, 2e-3}, 0.01},
+	} {
+		var rates []float64
+		for _, o := range jsonLines(t, works(t, "", append(slices.Clone(args), strings.Fields(c.flags)...)...)) {
+			switch o["event"] {
+			case "plan":
+				options := o["options"].(map[string]any)
+				if options["balance_alpha"] != c.alpha || options["mtp_lambda"] != 0.0 || options["bias_gamma"] != 0.001 {
+					t.Errorf("%q: options %v", c.flags, options)
+				}
+			case "step":
+				rates = append(rates, o["lr"].(float64))
+			}
+		}
+		if !slices.Equal(rates, c.rates) {
+			t.Errorf("%q: learning rates %v, want %v", c.flags, rates, c.rates)
 		}
 	}
-	if n != 2 {
-		t.Errorf("%d steps from 2 recorded batches", n)
+	out := filepath.Join(t.TempDir(), "out")
+	status, stdout, says := execute(t, "", append(args, "--steps", "4", "--out", out)...)
+	if status != exitFailed || stdout != "" || !strings.Contains(says, "only 3 batches") {
+		t.Errorf("4 steps of 3 batches: status %d, stdout %q, stderr %q", status, stdout, says)
+	}
+	if _, err := os.Stat(out); err == nil {
+		t.Error("the output directory was made for a run that cannot be")
+	}
+}
+
+// What leaves the multi-token prediction layer out says so.
+func TestLeftOutMTPLayerIsReported(t *testing.T) {
+	e, err := kernel.New(1, "portable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	cfg := testConfig()
+	cfg.NumNextnPredictLayers = 1
+	m, err := model.New(&cfg, e, model.Options{MTP: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(42)
+	dir := t.TempDir()
+	if err := m.Save(dir, kernel.F32); err != nil {
+		t.Fatal(err)
+	}
+	pretrain := []string{"pretrain", "--model", dir, "--batches", recordBatches(t, 1), "--json"}
+	for _, c := range []struct {
+		args  []string
+		warns bool
+	}{
+		{[]string{"convert", dir, "--out", filepath.Join(t.TempDir(), "m.gguf")}, true},
+		{pretrain, true},
+		{append(slices.Clone(pretrain), "--mtp-lambda", "0.3"), false},
+	} {
+		status, _, says := execute(t, "", c.args...)
+		if status != exitDone || strings.Contains(says, "multi-token prediction layer is left out") != c.warns {
+			t.Errorf("%v: status %d, stderr %q", c.args[0], status, says)
+		}
 	}
 }
 

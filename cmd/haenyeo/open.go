@@ -12,7 +12,7 @@ import (
 
 // open loads the model at path.
 func (a *app) open(path, dtype string) (*haenyeo.Model, error) {
-	o := haenyeo.Options{Threads: a.Threads, Tier: a.CPU, DType: parseDType(dtype)}
+	o := haenyeo.Options{Threads: a.Threads, Tier: a.CPU, DType: parseDType(dtype), Logger: a.log}
 	return haenyeo.Open(path, o)
 }
 

@@ -121,6 +121,9 @@ func (c *pretrainCmd) options(config *model.Config) (func(steps int) train.Optio
 	options := func(steps int) train.Options {
 		o := train.Defaults(optim.Kind(c.Optimizer), steps, config)
 		o.DType = c.DType
+		if c.Batches != "" { // what is recorded is a run to be repeated: nothing is added to it unasked
+			o.Schedule, o.Warmup, o.BalanceAlpha, o.MTPLambda = optim.Constant, 0, 0, 0
+		}
 		if c.Schedule != nil {
 			o.Schedule = optim.Shape(*c.Schedule)
 		}

@@ -155,8 +155,35 @@ func (c *tokenizerDecodeCmd) Run(a *app) error {
 	return nil
 }
 
-// parseIDs reads "1,2 3", "[1,2,3]" or {"ids":[1,2,3]}; ids lie below vocab.
+// parseIDs reads ids that lie below vocab.
 func parseIDs(s string, vocab int) ([]int32, error) {
+	ids, err := readIDs(s)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		if id < 0 || int(id) >= vocab {
+			return nil, fmt.Errorf("token %d: the tokenizer has ids 0 to %d", id, vocab-1)
+		}
+	}
+	return ids, nil
+}
+
+// idList is the value of --tokens.
+type idList []int32
+
+// UnmarshalText reads a flag.
+func (l *idList) UnmarshalText(text []byte) error {
+	ids, err := readIDs(string(text))
+	if err == nil && len(ids) == 0 {
+		err = errors.New("give at least one token id")
+	}
+	*l = ids
+	return err
+}
+
+// readIDs reads "1,2 3", "[1,2,3]" or {"ids":[1,2,3]}.
+func readIDs(s string) ([]int32, error) {
 	var ids []int32
 	switch s = strings.TrimSpace(s); {
 	case strings.HasPrefix(s, "{"):
@@ -178,11 +205,6 @@ func parseIDs(s string, vocab int) ([]int32, error) {
 				return nil, fmt.Errorf("%q is not a token id", f)
 			}
 			ids = append(ids, int32(id))
-		}
-	}
-	for _, id := range ids {
-		if id < 0 || int(id) >= vocab {
-			return nil, fmt.Errorf("token %d: the tokenizer has ids 0 to %d", id, vocab-1)
 		}
 	}
 	return ids, nil

@@ -11,16 +11,29 @@ import (
 )
 
 type tokenizerTrainCmd struct {
-	Vocab int      `required:"" placeholder:"N" help:"Tokens in all, special ones and the 256 bytes included."`
-	Out   string   `required:"" placeholder:"DIR" help:"Directory to write tokenizer.json and tokenizer_config.json to."`
-	Paths []string `arg:"" name:"path" help:"Files, directories or globs: text, Markdown, JSONL, also .gz and .zst."`
+	Vocab        int      `required:"" placeholder:"N" help:"Tokens to learn, the 256 bytes included; special tokens come on top."`
+	Out          string   `required:"" placeholder:"DIR" help:"Directory to write tokenizer.json and tokenizer_config.json to."`
+	Special      string   `enum:"last,first,none" default:"last" help:"Where the ids of the special tokens are: last (from N on), first (the others move up) or none (there are no special tokens)."`
+	MinFrequency int      `default:"2" placeholder:"N" help:"Merge no pair that occurs less often."`
+	Paths        []string `arg:"" name:"path" help:"Files, directories or globs: text, Markdown, JSONL, also .gz and .zst."`
 }
 
 func (tokenizerTrainCmd) Help() string {
-	return "The result depends on the text alone, not on threads or the order of files.\n\nExample:\n\n\thaenyeo tokenizer train --vocab 8192 --out my-tokenizer books/ notes.jsonl.zst"
+	return "Ids 0 to 255 are the bytes, those up to N-1 the merges in the order in which they are learned. Special tokens, such as the begin and the end of a text, follow; a model needs room for them too. " +
+		"The result depends on the text alone, not on threads or the order of files.\n\nExample:\n\n\thaenyeo tokenizer train --vocab 8192 --out my-tokenizer books/ notes.jsonl.zst"
 }
 
 func (c *tokenizerTrainCmd) Run(a *app) error {
+	special := tokenizer.DefaultSpecialTokens()
+	if c.Special == "none" {
+		special = []tokenizer.AddedToken{}
+	}
+	switch {
+	case c.Vocab < 256:
+		return misuse("--vocab %d: the bytes alone are 256 tokens", c.Vocab)
+	case c.MinFrequency < 1:
+		return misuse("--min-frequency %d: give 1 or more", c.MinFrequency)
+	}
 	started := time.Now()
 	text, err := corpus.Open(a.ctx, c.Paths, corpus.Options{ValidationShare: -1})
 	if err != nil {
@@ -35,7 +48,7 @@ func (c *tokenizerTrainCmd) Run(a *app) error {
 		}
 	}
 	t, err := tokenizer.Train(a.ctx, docs, tokenizer.TrainOptions{
-		VocabSize: c.Vocab, Threads: a.Threads,
+		VocabSize: c.Vocab + len(special), MinFrequency: c.MinFrequency, SpecialTokens: special, SpecialsLast: c.Special == "last", Threads: a.Threads,
 		Progress: func(done, total int64) {
 			if total == 0 {
 				a.bar.update(float64(done)/float64(max(1, r.Bytes))/2, "counting "+size(done))
@@ -45,7 +58,8 @@ func (c *tokenizerTrainCmd) Run(a *app) error {
 		},
 	})
 	if short := new(tokenizer.ShortVocabularyError); errors.As(err, &short) {
-		return usageError{err}
+		return misuse("--vocab %d is more than the text supports: after %[2]d tokens no pair occurs %[3]d times; ask for at most %[2]d or give more text",
+			c.Vocab, short.Got-len(special), short.MinFrequency)
 	}
 	if err != nil {
 		return err
@@ -65,5 +79,5 @@ func (c *tokenizerTrainCmd) Run(a *app) error {
 			Seconds float64 `json:"seconds"`
 		}{c.Out, t.VocabSize(), r.Bytes, seconds})
 	}
-	return a.print("%s: %d tokens from %s of text in %.1fs", c.Out, t.VocabSize(), size(r.Bytes), seconds)
+	return a.print("%s: %d tokens, %d of them special, from %s of text in %.1fs", c.Out, t.VocabSize(), len(special), size(r.Bytes), seconds)
 }
