@@ -167,9 +167,11 @@ func vocabFor(most int, text int64) int {
 	return max(smallestVocab, v-v%64)
 }
 
-// options are those of a short run of a small model.
+// options are those of a short run of a small model. Muon, because it wins by far: preset S after a
+// million tokens of the embedded corpus has 1.72 bits per byte with it and 2.21 with AdamW (2e-3),
+// nano after 2.5 million 1.70 and 1.79; a step takes 1.2 (nano) to 1.5 (S) times as long.
 func options(cfg *model.Config, lr float64) train.Options {
-	o := train.Defaults(optim.AdamW, 0, cfg)
+	o := train.Defaults(optim.Muon, 0, cfg)
 	o.LR = lr
 	// V3's bias speed of 0.001 is for runs of many thousand steps: scores lie between 0 and 1, and a
 	// router collapses within its first hundred. It comes to rest before the end, as V3's does.
