@@ -249,8 +249,77 @@ func TestNumbersThatDoNotFit(t *testing.T) {
 		t  quant.Type
 		ok bool
 	}{{65504, quant.F16, true}, {70000, quant.F16, false}, {70000, quant.BF16, true}, {nan, quant.F32, false}, {float32(math.Inf(-1)), quant.Q8_0, false}} {
-		if err := finite([]float32{0, c.x}, c.t); (err == nil) != c.ok {
+		err := finite([]float32{0, c.x}, c.t)
+		if (err == nil) != c.ok {
 			t.Errorf("%v as %v: %v", c.x, c.t, err)
+		}
+		if isNumber := c.x-c.x == 0; err != nil && strings.Contains(err.Error(), "bf16 or f32") != isNumber {
+			t.Errorf("advice for %v as %v: %v", c.x, c.t, err)
+		}
+	}
+}
+
+// What is not a number is found wherever it stands, used or not.
+func TestOpenNamesWhatIsNotFinite(t *testing.T) {
+	dir := writeModel(t, shapes()["v3"])
+	out := filepath.Join(t.TempDir(), "m.gguf")
+	if _, err := WriteGGUF(context.Background(), dir, out, quant.F32, nil); err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := kernel.New(2, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for tensor, published := range map[string]string{
+		"blk.1.ffn_gate_inp.weight": "model.layers.1.mlp.gate.weight",
+		"blk.1.exp_probs_b.bias":    "model.layers.1.mlp.gate.e_score_correction_bias",
+		"token_embd.weight":         "model.embed_tokens.weight",
+	} {
+		f, err := gguf.Open(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, ok := f.Tensor(tensor)
+		if !ok {
+			t.Fatalf("no tensor %s", tensor)
+		}
+		at := bytes.Index(file, g.Data)
+		f.Close()
+		damaged := slices.Clone(file)
+		copy(damaged[at+12:], []byte{0, 0, 0x80, 0x7f}) // infinity
+		path := filepath.Join(t.TempDir(), "damaged.gguf")
+		if err := os.WriteFile(path, damaged, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := OpenGGUF(path, e, model.Options{}); err == nil || !strings.Contains(err.Error(), published) || !strings.Contains(err.Error(), "+Inf at element 3") {
+			t.Errorf("infinity in %s: error %v", tensor, err)
+		}
+	}
+}
+
+// A tokenizer that this program does not know leaves a model that works with ids.
+func TestTokenizerOfAnotherKind(t *testing.T) {
+	for _, c := range []struct {
+		keys map[string]any
+		none bool
+	}{
+		{map[string]any{}, true},
+		{map[string]any{"tokenizer.ggml.model": "llama"}, true},
+		{map[string]any{"tokenizer.ggml.model": "gpt2"}, true},
+		{map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "of tomorrow"}, true},
+		{map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "deepseek-v3"}, false},
+	} {
+		var m gguf.Metadata
+		for k, v := range c.keys {
+			m.Set(k, v)
+		}
+		if tok, err := readTokenizer(&m); tok != nil || (err == nil) != c.none {
+			t.Errorf("%v: %v, %v", c.keys, tok, err)
 		}
 	}
 }

@@ -238,8 +238,11 @@ func finite(values []float32, t quant.Type) error {
 		limit = 65504
 	}
 	for _, v := range values {
-		if !(v >= -limit && v <= limit) {
-			return fmt.Errorf("value %v cannot be stored as %v: if it is a number at all, use bf16 or f32", v, t)
+		switch {
+		case v-v != 0:
+			return fmt.Errorf("the weights hold %v: they are damaged, or come from a training run that diverged; fetch or make them again", v)
+		case !(v >= -limit && v <= limit):
+			return fmt.Errorf("value %v cannot be stored as %v: use bf16 or f32", v, t)
 		}
 	}
 	return nil

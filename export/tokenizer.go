@@ -63,7 +63,8 @@ func (m *metadata) token(key string, id func() (int32, bool)) {
 	}
 }
 
-// readTokenizer builds the tokenizer of a GGUF; nil if the file has none.
+// readTokenizer builds the tokenizer of a GGUF; nil if the file has none, or one of a kind that this
+// program does not know: its model still works with ids.
 func readTokenizer(m *gguf.Metadata) (*tokenizer.Tokenizer, error) {
 	kind, err := m.String("tokenizer.ggml.model")
 	if errors.Is(err, gguf.ErrNoKey) || kind == "none" || kind == "no_vocab" {
@@ -73,10 +74,14 @@ func readTokenizer(m *gguf.Metadata) (*tokenizer.Tokenizer, error) {
 		return nil, err
 	}
 	if kind != "gpt2" {
-		return nil, fmt.Errorf("export: tokenizer model %q is not byte-level BPE (gpt2), which is all that is implemented", kind)
+		return nil, nil // not byte-level BPE
 	}
 	var p tokenizer.Parts
-	if p.Pre, err = m.String("tokenizer.ggml.pre"); err != nil {
+	p.Pre, err = m.String("tokenizer.ggml.pre")
+	if errors.Is(err, gguf.ErrNoKey) || err == nil && !tokenizer.KnownPre(p.Pre) {
+		return nil, nil // guessing would give other ids for some texts
+	}
+	if err != nil {
 		return nil, err
 	}
 	if p.Tokens, err = m.Strings("tokenizer.ggml.tokens"); err != nil {

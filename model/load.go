@@ -1,8 +1,10 @@
-// This file holds Open: a directory in Hugging Face layout becomes a Model.
+// This file holds Open: a directory in Hugging Face layout becomes a Model; and CheckFinite, which every
+// reader of weights calls.
 
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -11,8 +13,8 @@ import (
 )
 
 // Open reads config.json and the safetensors files of dir. Weights of any floating-point type of 16 or
-// more bits become float32. Names and shapes are checked before memory is taken. Tensors of MTP layers
-// are left unread unless opt.MTP.
+// more bits become float32. Names and shapes are checked before memory is taken, and that every number is
+// finite. Tensors of MTP layers are left unread unless opt.MTP.
 func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {
@@ -30,7 +32,8 @@ func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, p := range m.params {
+	job := reading{params: m.params, from: make([]safetensors.Tensor, len(m.params)), errs: make([]error, len(m.params))}
+	for i, p := range m.params {
 		t, ok := r.Tensor(p.Name)
 		if !ok {
 			return nil, fmt.Errorf("model: %q has no tensor %q: it is incomplete, or config.json belongs to another model", dir, p.Name)
@@ -43,12 +46,47 @@ func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 		default:
 			return nil, fmt.Errorf("model: tensor %q in %q is stored as %v, which is not supported yet: convert the weights to BF16 first", p.Name, dir, t.DType)
 		}
-		if _, err := t.Float32(p.Data[:0]); err != nil {
-			return nil, fmt.Errorf("model: %w", err)
-		}
+		job.from[i] = t
+	}
+	e.Pool().Run(len(m.params), &job)
+	if err := errors.Join(job.errs...); err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	if err := m.CheckFinite(); err != nil {
+		return nil, fmt.Errorf("%w (in %q)", err, dir)
 	}
 	m.Sync()
 	return m, nil
+}
+
+// reading converts every tensor of a file to the parameter of the same index.
+type reading struct {
+	params []*Param
+	from   []safetensors.Tensor
+	errs   []error
+}
+
+func (r *reading) Do(_, i int) { _, r.errs[i] = r.from[i].Float32(r.params[i].Data[:0]) }
+
+// CheckFinite names the first parameter that holds a NaN or an infinity. Many of those would never reach
+// the logits: a router ranks experts by comparing, and most rows of the embedding are not asked for.
+func (m *Model) CheckFinite() error {
+	all := make([][]float32, len(m.params))
+	for i, p := range m.params {
+		all[i] = p.Data
+	}
+	// One pass at the speed of memory: the sum of squares is finite only if every number is.
+	if s := m.e.SumSquares(all); s-s == 0 {
+		return nil
+	}
+	for _, p := range m.params {
+		for i, x := range p.Data {
+			if x-x != 0 {
+				return fmt.Errorf("model: tensor %q holds %v at element %d: the weights are damaged, or come from a training run that diverged; fetch or make them again", p.Name, x, i)
+			}
+		}
+	}
+	return nil // finite, but with squares beyond the range
 }
 
 // bounded refuses a configuration that asks for much more weights than the files hold: two bytes per

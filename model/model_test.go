@@ -2,11 +2,13 @@ package model
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -318,6 +320,28 @@ func TestNaN(t *testing.T) {
 		l := must[Loss](t)(m.LossGrad(testBatch(19, 2, 5), LossOptions{BalanceAlpha: 0.1, MTPLambda: 0.1}))
 		if !math.IsNaN(l.Total) {
 			t.Errorf("NaN in %s: loss %v", name, l.Total)
+		}
+	}
+}
+
+// Open finds what is not a number also where it would never reach the logits.
+func TestOpenNamesWhatIsNotFinite(t *testing.T) {
+	e := newEngine(t, 2)
+	for name, bad := range map[string]float32{
+		"model.layers.1.mlp.gate.weight":                  float32(math.NaN()),
+		"model.layers.1.mlp.gate.e_score_correction_bias": float32(math.Inf(-1)),
+		"model.embed_tokens.weight":                       float32(math.Inf(1)),
+		"model.norm.weight":                               3e30, // a number, if a strange one
+	} {
+		m := testModel(t, small(), e, Options{})
+		m.Param(name).Data[1] = bad
+		dir := t.TempDir()
+		if err := m.Save(dir, kernel.F32); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Open(dir, e, Options{})
+		if isNumber := bad-bad == 0; isNumber != (err == nil) || !isNumber && !strings.Contains(err.Error(), strconv.Quote(name)+" holds "+fmt.Sprint(bad)+" at element 1") {
+			t.Errorf("%v in %s: error %v", bad, name, err)
 		}
 	}
 }

@@ -27,6 +27,12 @@ var scannerNames = [...][]string{
 
 func (s scanner) String() string { return scannerNames[s][0] }
 
+// KnownPre tells whether a name, as in GGUF's tokenizer.ggml.pre, is that of a pre-tokenizer of this package.
+func KnownPre(name string) bool {
+	_, ok := scannerNamed(name)
+	return ok
+}
+
 func scannerNamed(name string) (scanner, bool) {
 	for s, names := range scannerNames {
 		if slices.Contains(names, name) {
