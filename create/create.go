@@ -25,6 +25,9 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 	if err != nil {
 		return train.Done{}, err
 	}
+	if err := apart(r.Out, r.Data); err != nil {
+		return train.Done{}, err
+	}
 	if rec != nil {
 		if err := rec.agrees(&r); err != nil {
 			return train.Done{}, err

@@ -311,7 +311,11 @@ func TestRefusals(t *testing.T) {
 		"little text":          {func(r *Request) { r.Steps, r.Budget, r.Data = 0, time.Minute, []string{few} }, "too little text"},
 		"large vocabulary":     {func(r *Request) { r.Config, r.Size, r.Vocab = nil, "nano", 30000 }, "larger than the text supports"},
 		"small vocabulary":     {func(r *Request) { r.Config, r.Size, r.Vocab = nil, "nano", 100 }, "too small"},
-		"no directory":         {func(r *Request) { r.Out = "" }, "--out"},
+		"out inside the data": {func(r *Request) {
+			r.Data = []string{filepath.Dir(data)}
+			r.Out = filepath.Join(filepath.Dir(data), "model")
+		}, "inside the data"},
+		"no directory": {func(r *Request) { r.Out = "" }, "--out"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := Request{Data: []string{data}, Out: filepath.Join(t.TempDir(), "out"), Config: tiny(), Steps: 3, Engine: e,

@@ -59,11 +59,11 @@ func Defaults(kind optim.Kind, steps int, cfg *model.Config) Options {
 
 // Pace is what a run shows and keeps; it does not change what is computed. Zero means never.
 type Pace struct {
-	EvalEvery       int     // steps; there is one at the end as well
-	SampleEvery     int     // steps; likewise
-	CheckpointEvery int     // steps; likewise, and on interruption
-	Retries         int     // non-finite steps that are retried before giving up
-	PlannedSeconds  float64 // what was promised; a run that cannot keep it says so
+	EvalEvery       int     `json:"eval_every"`       // steps; there is one at the end as well
+	SampleEvery     int     `json:"sample_every"`     // steps; likewise
+	CheckpointEvery int     `json:"checkpoint_every"` // steps; likewise, and on interruption
+	Retries         int     `json:"retries"`          // non-finite steps that are retried before giving up
+	PlannedSeconds  float64 `json:"planned_seconds"`  // what was promised; a run that cannot keep it says so
 }
 
 func (o Options) schedule() optim.Schedule {
