@@ -13,10 +13,11 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"os"
 	"unicode/utf8"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 const (
@@ -48,7 +49,7 @@ func (in *input) open(ctx context.Context) (*stream, error) {
 	s := &stream{path: in.Path, kind: in.Compression, sum: sha256.New(), ctx: ctx, close: func() {}}
 	var src io.Reader = bytes.NewReader(in.data)
 	if in.data == nil {
-		f, err := os.Open(in.Path)
+		f, _, err := regular.Open(in.Path)
 		if err != nil {
 			return nil, fmt.Errorf("corpus: %w", err)
 		}

@@ -8,10 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
+
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 // maxConfigBytes is far above any real config.json.
@@ -20,18 +20,23 @@ const maxConfigBytes = 8 << 20
 // ReadConfig reads config.json in dir.
 func ReadConfig(dir string) (*Config, error) {
 	path := filepath.Join(dir, "config.json")
-	f, err := os.Open(path)
+	data, err := regular.ReadFile(path, maxConfigBytes)
 	if err != nil {
 		return nil, fmt.Errorf("model: %w: is %q a model directory?", err, dir)
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxConfigBytes+1))
+	return parseConfigOf(path, data)
+}
+
+// ReadConfigFile reads a config.json by its own name.
+func ReadConfigFile(path string) (*Config, error) {
+	data, err := regular.ReadFile(path, maxConfigBytes)
 	if err != nil {
-		return nil, fmt.Errorf("model: reading %q: %w", path, err)
+		return nil, fmt.Errorf("model: configuration: %w: give the config.json of a model", err)
 	}
-	if len(data) > maxConfigBytes {
-		return nil, fmt.Errorf("model: %q is larger than %d bytes: this is no model configuration", path, maxConfigBytes)
-	}
+	return parseConfigOf(path, data)
+}
+
+func parseConfigOf(path string, data []byte) (*Config, error) {
 	c, err := ParseConfig(data)
 	if err != nil {
 		return nil, fmt.Errorf("%w (in %q)", err, path)

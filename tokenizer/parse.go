@@ -7,10 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"unicode/utf8"
+
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 const maxFileBytes = 512 << 20
@@ -40,21 +41,9 @@ func Load(dir string) (*Tokenizer, error) {
 }
 
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	b, err := regular.ReadFile(path, maxFileBytes)
 	if err != nil {
 		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("tokenizer: %w", err)
-	}
-	if info.Size() > maxFileBytes {
-		return nil, fmt.Errorf("tokenizer: %s has %d MB, at most %d are read", path, info.Size()>>20, maxFileBytes>>20)
-	}
-	b := make([]byte, info.Size())
-	if n, err := io.ReadFull(f, b); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("tokenizer: %s: read %d of %d bytes: %w", path, n, len(b), err)
 	}
 	return b, nil
 }

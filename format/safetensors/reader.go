@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo/internal/mmap"
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 // Names of the files in a model directory.
@@ -102,14 +103,7 @@ func (r *Reader) add(path string) error {
 
 // readIndex returns the map from tensor to shard file name.
 func readIndex(path string) (map[string]string, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("safetensors: %w", err)
-	}
-	if info.Size() > maxHeader {
-		return nil, fmt.Errorf("safetensors: %q has %d bytes, over the limit of %d", path, info.Size(), maxHeader)
-	}
-	text, err := os.ReadFile(path)
+	text, err := regular.ReadFile(path, maxHeader)
 	if err != nil {
 		return nil, fmt.Errorf("safetensors: %w", err)
 	}

@@ -14,6 +14,7 @@ const module = "github.com/haenyeo/haenyeo"
 // layers lists the packages from the bottom up. A package may import packages of lower layers
 // and, inside its own directory tree, its own parts; never a package of its own or a higher layer.
 var layers = [][]string{
+	{"internal/regular"},
 	{"internal/par", "internal/cpu", "internal/mmap", "internal/atomicfile", "internal/golden", "internal/house"},
 	{"kernel", "quant"},
 	{"format/safetensors", "format/gguf", "tokenizer", "internal/machine"},

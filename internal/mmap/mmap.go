@@ -7,8 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"sync"
+
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 // Map is one file mapped read-only. It has one owner, who calls Close.
@@ -20,18 +21,11 @@ type Map struct {
 
 // Open maps the regular file at path. An empty file gives an empty Map.
 func Open(path string) (*Map, error) {
-	f, err := os.Open(path)
+	f, info, err := regular.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("mmap: %w", err)
 	}
 	defer f.Close() // the mapping keeps its own reference
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("mmap: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("mmap: %q is a %s, not a regular file", path, kind(info.Mode()))
-	}
 	size := info.Size()
 	if size > math.MaxInt {
 		return nil, fmt.Errorf("mmap: %q has %d bytes, more than this processor can address", path, size)
@@ -63,17 +57,4 @@ func (m *Map) Close() error {
 		}
 	})
 	return m.close
-}
-
-func kind(m os.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "directory"
-	case m&os.ModeNamedPipe != 0:
-		return "pipe"
-	case m&os.ModeDevice != 0:
-		return "device"
-	default:
-		return "special file"
-	}
 }
