@@ -1,10 +1,13 @@
 package main
 
 import (
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/haenyeo/haenyeo/create"
 	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/train"
 )
 
 // making are the flags that create and plan share.
@@ -62,14 +65,23 @@ func (c *createCmd) Run(a *app) error {
 	if err != nil || a.JSON {
 		return err
 	}
-	for _, s := range w.last {
-		a.print("\n[%s]%s", s.Prompt, s.Text)
-	}
-	a.print("\n%s holds a model of %s parameters after %s: %.3f bits per byte on text it did not learn from.\nIts curves: %s/report.html",
-		c.Out, count(float64(w.plan.Params)), duration(time.Duration(done.Seconds*float64(time.Second))), done.ValBPB, c.Out)
-	prompt := "Once upon a time"
 	if len(w.last) > 0 {
-		prompt = w.last[0].Prompt
+		a.print("\nIt continues [the beginnings of texts] that it did not learn from:")
+		a.showSamples(w.last)
 	}
-	return a.print("\nNext:\n  %[1]s generate %[2]s --prompt %[3]q\n  %[1]s convert %[2]s --out %[2]s.gguf --type q8_0", program(), c.Out, prompt)
+	a.print("\n%s holds a model of %s parameters after %s: %.3f bits per byte on text it did not learn from.\nIts curves: %s",
+		c.Out, count(float64(w.plan.Params)), duration(time.Duration(done.Seconds*float64(time.Second))), done.ValBPB, filepath.Join(c.Out, "report.html"))
+	return a.print("\nNext:\n  %[1]s generate %[2]s --prompt %[3]s\n  %[1]s convert %[2]s --out %[4]s --type q8_0",
+		program(), quoted(c.Out), quoted(suggestedPrompt(w.last)), quoted(filepath.Clean(c.Out)+".gguf"))
+}
+
+// suggestedPrompt is the beginning of a text of the kind that was learned, in English if there was any.
+func suggestedPrompt(samples []train.Sample) string {
+	if len(samples) == 0 {
+		return "Once upon a time"
+	}
+	if i := slices.IndexFunc(samples, func(s train.Sample) bool { return s.Lang == "en" }); i > 0 {
+		return samples[i].Prompt
+	}
+	return samples[0].Prompt
 }

@@ -59,7 +59,9 @@ func (w *watch) show(e train.Event) {
 			w.last = w.last[:0]
 		}
 		w.last = append(w.last, e)
-		w.a.say("step %d writes: [%s] %s", e.Step, oneLine(e.Prompt, 60), oneLine(e.Text, 120))
+		if e.Step < w.plan.Steps || !w.plans || w.a.JSON { // the last ones are part of the result
+			w.a.say("step %d writes: [%s] %s", e.Step, oneLine(e.Prompt, 60), oneLine(e.Text, 120))
+		}
 	case train.Checkpoint:
 		w.path = e.Path
 		w.a.log.Info("checkpoint", "step", e.Step, "path", e.Path, "size", size(e.Bytes), "seconds", e.Seconds)
@@ -107,15 +109,6 @@ func byLanguage(bpb map[string]float64) string {
 		parts = append(parts, fmt.Sprintf("%s %.2f", l, bpb[l]))
 	}
 	return " (" + strings.Join(parts, ", ") + ")"
-}
-
-// oneLine shows text in at most n characters of one line.
-func oneLine(text string, n int) string {
-	text = strings.Join(strings.Fields(text), " ")
-	if short := cutTo(text, n); short != text {
-		return short + "…"
-	}
-	return text
 }
 
 // describePlan says what a run is going to do.
