@@ -18,7 +18,8 @@ const (
 )
 
 // AttentionGrad writes dq, dk and dv from the gradient do of O. a.O and a.LSE are those of the
-// forward pass; probabilities are recomputed block by block. About 5/2 of the forward FLOPs.
+// forward pass; probabilities are recomputed block by block. About 5/2 of the forward FLOPs. dq may be
+// a.Q: a chunk of queries is packed before anything is written.
 func (e *Engine) AttentionGrad(a *Attention, do, dq, dk, dv View) {
 	a.check()
 	t := &e.ops.attentionGrad

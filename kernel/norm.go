@@ -35,7 +35,7 @@ func (t *normTask) Do(_, i int) {
 //
 //	x̂ = x·rstd   a = w ⊙ dy   dw += dy ⊙ x̂   dx = rstd·(a − x̂·mean(a ⊙ x̂))
 //
-// dw is summed over blocks of normRows rows, then over the blocks in order.
+// dw is summed over blocks of normRows rows, then over the blocks in order. dx may be x.
 // Source: Zhang and Sennrich 2019, differentiated.
 func (e *Engine) RMSNormGrad(dx []float32, lddx int, dw []float32, dy []float32, lddy int, x []float32, ldx int, w, rstd []float32, rows, n int, accumulate bool) {
 	t, s := &e.ops.normGrad, &e.ops.normGradSum

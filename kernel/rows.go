@@ -89,7 +89,7 @@ func (t *combineTask) Do(_, i int) {
 }
 
 // CombineGrad writes dsrc[row[t,j],:] = w[t,j]·dy[t,:] and dw[t,j] = dy[t,:]·src[row[t,j],:]. The
-// rows must be distinct.
+// rows must be distinct. dsrc may be src.
 func (e *Engine) CombineGrad(dsrc, dw, dy, src []float32, row []int32, w []float32, t, k, d int) {
 	c := &e.ops.combineGrad
 	*c = combineGradTask{&e.vec, dsrc, dw, dy, src, row, w, t, k, d, rowsPerTask(k * d)}

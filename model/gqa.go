@@ -41,7 +41,8 @@ func (b *builder) gqa(c *Config, layer int, r *rope) *gqa {
 	return m
 }
 
-// gqaKeep is what the backward pass needs besides the layer's input.
+// gqaKeep is what the backward pass needs besides the layer's input. It turns q, rawQ and rawK into
+// their gradients.
 type gqaKeep struct {
 	q, k, v      []float32 // [T,H,W], [T,G,W] normalised and rotated; v as projected
 	rawQ, rawK   []float32 // before the head norms; without them the same memory as q, k
@@ -61,16 +62,16 @@ func (m *gqa) keep(k *layerKeep, a *arena, n int) {
 }
 
 type gqaScratch struct {
-	dq, dk, dv []float32
-	do         []float32
-	attention  kernel.Attention
+	dk, dv    []float32
+	do        []float32
+	attention kernel.Attention
 }
 
 func (m *gqa) scratch(s *scratch, a *arena, n int, train bool) {
 	if !train {
 		return
 	}
-	s.gqa.dq, s.gqa.dk, s.gqa.dv = a.floats(n*m.q.n), a.floats(n*m.k.n), a.floats(n*m.v.n)
+	s.gqa.dk, s.gqa.dv = a.floats(n*m.k.n), a.floats(n*m.v.n)
 	s.gqa.do = a.floats(n * m.q.n)
 }
 
@@ -117,17 +118,16 @@ func (m *gqa) core(p *pass, k *layerKeep) *kernel.Attention {
 func (m *gqa) backward(p *pass, k *layerKeep, dx, dy, x []float32) {
 	g, s := &k.gqa, &p.s.gqa
 	m.out.backward(p, s.do, m.out.k, dy, m.out.n, g.o, m.out.k, p.n, false)
-	p.e.AttentionGrad(m.core(p, k), m.view(s.do, m.heads), m.view(s.dq, m.heads), m.view(s.dk, m.groups), m.view(s.dv, m.groups))
-	m.rope.backward(p, m.view(s.dq, m.heads), m.heads)
+	p.e.AttentionGrad(m.core(p, k), m.view(s.do, m.heads), m.view(g.q, m.heads), m.view(s.dk, m.groups), m.view(s.dv, m.groups))
+	m.rope.backward(p, m.view(g.q, m.heads), m.heads)
 	m.rope.backward(p, m.view(s.dk, m.groups), m.groups)
-	dq, dk := s.dq, s.dk
+	dk := s.dk
 	if m.qNorm != nil {
-		// q and k are not needed any more: their memory takes the gradients of the raw values
-		dq, dk = g.q, g.k
-		m.qNorm.backward(p, dq, m.w, s.dq, m.w, g.rawQ, m.w, g.qRstd, p.n*m.heads, false)
+		dk = g.rawK
+		m.qNorm.backward(p, g.rawQ, m.w, g.q, m.w, g.rawQ, m.w, g.qRstd, p.n*m.heads, false)
 		m.kNorm.backward(p, dk, m.w, s.dk, m.w, g.rawK, m.w, g.kRstd, p.n*m.groups, false)
 	}
-	m.q.backward(p, dx, m.q.k, dq, m.q.n, x, m.q.k, p.n, false)
+	m.q.backward(p, dx, m.q.k, g.rawQ, m.q.n, x, m.q.k, p.n, false)
 	m.k.backward(p, dx, m.k.k, dk, m.k.n, x, m.k.k, p.n, true)
 	m.v.backward(p, dx, m.v.k, s.dv, m.v.n, x, m.v.k, p.n, true)
 }

@@ -45,7 +45,8 @@ func (m *mla) qk() int    { return m.nope + m.pe }    // width of a query or key
 func (m *mla) kv() int    { return m.nope + m.v }     // rows of kv_b_proj per head
 func (m *mla) width() int { return m.q + m.r + m.pe } // row of the down projection
 
-// mlaKeep is what the backward pass of one layer needs, besides the layer's input.
+// mlaKeep is what the backward pass of one layer needs, besides the layer's input. It turns a and q
+// into their gradients.
 type mlaKeep struct {
 	a            []float32 // [T,Q+R+P] down projection; its last P channels are already rotated
 	qRstd, kRstd []float32 // [T]
@@ -70,8 +71,7 @@ func (m *mla) keep(k *layerKeep, a *arena, n int) {
 type mlaScratch struct {
 	qn, cn    []float32 // [T,Q], [T,R] normalised latents
 	k         []float32 // [T,H,N+P] whole keys
-	da        []float32 // [T,Q+R+P]
-	dq, dk    []float32 // [T,H,N+P]
+	dk        []float32 // [T,H,N+P]
 	dkv       []float32 // [T,H,N+W]
 	do        []float32 // [T,H,W]
 	dqn, dcn  []float32 // [T,Q], [T,R]
@@ -89,9 +89,7 @@ func (m *mla) scratch(s *scratch, a *arena, n int, train bool) {
 	if !train {
 		return
 	}
-	s.mla.da = a.floats(n * m.width())
 	if m.qUp != nil {
-		s.mla.dq = a.floats(n * m.heads * m.qk())
 		s.mla.dqn = a.floats(n * m.q)
 	}
 	s.mla.dk = a.floats(n * m.heads * m.qk())
@@ -118,17 +116,17 @@ func (m *mla) project(p *pass, k *layerKeep, x []float32) {
 		m.qUp.forward(p, k.mla.q, m.qUp.n, p.s.mla.qn, m.q, p.n, false)
 	}
 	m.kvNorm.forward(p, p.s.mla.cn, m.r, k.mla.kRstd, k.mla.a[m.q:], m.width(), p.n)
-	m.rope.forward(p, m.queries(k.mla.q, k.mla.a, m.nope), m.heads)
+	m.rope.forward(p, m.queries(&k.mla, m.nope), m.heads)
 	m.rope.forward(p, m.sharedKey(k.mla.a), 1)
 }
 
 // queries views [T,H,...] from channel c of every query head on: in q, or in the row a of the down
 // projection where queries have no low rank.
-func (m *mla) queries(q, a []float32, c int) kernel.View {
+func (m *mla) queries(k *mlaKeep, c int) kernel.View {
 	if m.qUp == nil {
-		return kernel.View{Data: a[c:], Row: m.width(), Head: m.qk()}
+		return kernel.View{Data: k.a[c:], Row: m.width(), Head: m.qk()}
 	}
-	return kernel.View{Data: q[c:], Row: m.heads * m.qk(), Head: m.qk()}
+	return kernel.View{Data: k.q[c:], Row: m.heads * m.qk(), Head: m.qk()}
 }
 
 func (m *mla) sharedKey(a []float32) kernel.View {
@@ -145,7 +143,7 @@ func (m *mla) expand(p *pass, k *layerKeep) {
 func (m *mla) core(p *pass, k *layerKeep) *kernel.Attention {
 	s := &p.s.mla
 	s.attention = kernel.Attention{B: p.b, T: p.t, H: m.heads, HK: m.heads, DK: m.qk(), DV: m.v, Scale: m.scale,
-		Q:     m.queries(k.mla.q, k.mla.a, 0),
+		Q:     m.queries(&k.mla, 0),
 		K:     kernel.View{Data: s.k, Row: m.heads * m.qk(), Head: m.qk()},
 		V:     kernel.View{Data: k.mla.kv[m.nope:], Row: m.heads * m.kv(), Head: m.kv()},
 		O:     kernel.View{Data: k.mla.o, Row: m.heads * m.v, Head: m.v},
@@ -185,38 +183,37 @@ func (m *mla) backward(p *pass, k *layerKeep, dx, dy, x []float32) {
 	s := &p.s.mla
 	m.out.backward(p, s.do, m.out.k, dy, m.out.n, k.mla.o, m.out.k, p.n, false)
 	m.joinKeys(p, k)
-	dq := m.queries(s.dq, s.da, 0)
 	p.e.AttentionGrad(m.core(p, k),
 		kernel.View{Data: s.do, Row: m.heads * m.v, Head: m.v},
-		dq,
+		m.queries(&k.mla, 0),
 		kernel.View{Data: s.dk, Row: m.heads * m.qk(), Head: m.qk()},
 		kernel.View{Data: s.dkv[m.nope:], Row: m.heads * m.kv(), Head: m.kv()})
-	m.splitKeys(p)
-	m.rope.backward(p, m.queries(s.dq, s.da, m.nope), m.heads)
-	m.rope.backward(p, m.sharedKey(s.da), 1)
+	m.splitKeys(p, k)
+	m.rope.backward(p, m.queries(&k.mla, m.nope), m.heads)
+	m.rope.backward(p, m.sharedKey(k.mla.a), 1)
 
 	m.kvNorm.forward(p, s.cn, m.r, k.mla.kRstd, k.mla.a[m.q:], m.width(), p.n)
 	m.kvUp.backward(p, s.dcn, m.r, s.dkv, m.kvUp.n, s.cn, m.r, p.n, false)
-	m.kvNorm.backward(p, s.da[m.q:], m.width(), s.dcn, m.r, k.mla.a[m.q:], m.width(), k.mla.kRstd, p.n, false)
+	m.kvNorm.backward(p, k.mla.a[m.q:], m.width(), s.dcn, m.r, k.mla.a[m.q:], m.width(), k.mla.kRstd, p.n, false)
 	if m.qUp != nil {
 		m.qNorm.forward(p, s.qn, m.q, k.mla.qRstd, k.mla.a, m.width(), p.n)
-		m.qUp.backward(p, s.dqn, m.q, s.dq, m.qUp.n, s.qn, m.q, p.n, false)
-		m.qNorm.backward(p, s.da, m.width(), s.dqn, m.q, k.mla.a, m.width(), k.mla.qRstd, p.n, false)
+		m.qUp.backward(p, s.dqn, m.q, k.mla.q, m.qUp.n, s.qn, m.q, p.n, false)
+		m.qNorm.backward(p, k.mla.a, m.width(), s.dqn, m.q, k.mla.a, m.width(), k.mla.qRstd, p.n, false)
 	}
-	m.down.backward(p, dx, m.down.k, s.da, m.width(), x, m.down.k, p.n, false)
+	m.down.backward(p, dx, m.down.k, k.mla.a, m.width(), x, m.down.k, p.n, false)
 }
 
 // splitKeys takes dk [T,H,N+P] apart: its first part belongs to kv, the sum over heads of its second
-// to the shared key.
+// to the shared key in a.
 type splitKeys struct {
-	m           *mla
-	n           int
-	da, dkv, dk []float32
+	m          *mla
+	n          int
+	a, dkv, dk []float32
 }
 
-func (m *mla) splitKeys(p *pass) {
+func (m *mla) splitKeys(p *pass, k *layerKeep) {
 	s := &p.s.mla
-	s.split = splitKeys{m, p.n, s.da, s.dkv, s.dk}
+	s.split = splitKeys{m, p.n, k.mla.a, s.dkv, s.dk}
 	p.e.Pool().Run(chunks(p.n), &s.split)
 }
 
@@ -224,7 +221,7 @@ func (j *splitKeys) Do(_, i int) {
 	m := j.m
 	lo, hi := span(i, j.n)
 	for t := lo; t < hi; t++ {
-		pe := j.da[t*m.width()+m.q+m.r:][:m.pe]
+		pe := j.a[t*m.width()+m.q+m.r:][:m.pe]
 		clear(pe)
 		for h := range m.heads {
 			src := j.dk[(t*m.heads+h)*m.qk():][:m.qk()]
@@ -264,7 +261,7 @@ func (m *mla) absorbed(p *pass, k *layerKeep, c *layerCache, start int) {
 	k2, w, H := m.kv(), m.r+m.pe, m.heads
 	work := &p.cache.work
 	work.q, work.u = sized(work.q, p.n*H*w), sized(work.u, p.n*H*m.r)
-	q, pe := m.queries(k.mla.q, k.mla.a, 0), m.queries(k.mla.q, k.mla.a, m.nope)
+	q, pe := m.queries(&k.mla, 0), m.queries(&k.mla, m.nope)
 	ps := work.products[:0]
 	for h := range H {
 		ps = append(ps, kernel.Product{C: work.q[h*w:], LDC: H * w, A: q.Data[h*q.Head:], LDA: q.Row,

@@ -19,22 +19,17 @@ func (b *builder) mlp(prefix string, d, f int) *mlp {
 }
 
 type mlpKeep struct {
-	gu []float32 // [T,2F]
+	gu []float32 // [T,2F]; backward turns it into its gradient
 }
 
 func (m *mlp) keep(k *layerKeep, a *arena, n int) { k.mlp.gu = a.floats(n * 2 * m.f) }
 
 type mlpScratch struct {
-	h, dh []float32 // [T,F]
-	dgu   []float32 // [T,2F]
+	h []float32 // [T,F]
 }
 
 func (m *mlp) scratch(s *scratch, a *arena, n int, train bool) {
-	w := &s.mlp[m.slot]
-	w.h = a.floats(n * m.f)
-	if train {
-		w.dh, w.dgu = a.floats(n*m.f), a.floats(n*2*m.f)
-	}
+	s.mlp[m.slot].h = a.floats(n * m.f)
 }
 
 // forward adds MLP(x) to y.
@@ -51,10 +46,10 @@ func (m *mlp) forward(p *pass, k *layerKeep, y, x []float32) {
 //
 //	dx [T,D] written   dy [T,D] read   x [T,D] as in forward
 func (m *mlp) backward(p *pass, k *layerKeep, dx, dy, x []float32) {
-	s := &p.s.mlp[m.slot]
-	// The weight gradient of down needs h, which SwiGLUGrad computes again from dh: first dh alone.
-	m.down.inputGrad(p, s.dh, m.f, dy, m.down.n, p.n, false)
-	p.e.SwiGLUGrad(s.dgu, 2*m.f, s.h, m.f, s.dh, m.f, k.mlp.gu, 2*m.f, p.n, m.f)
-	m.down.weightGrad(p, dy, m.down.n, s.h, m.f, p.n)
-	m.gateUp.backward(p, dx, m.gateUp.k, s.dgu, 2*m.f, x, m.gateUp.k, p.n, false)
+	h, gu := p.s.mlp[m.slot].h, k.mlp.gu
+	// h holds its gradient until SwiGLUGrad computes h again, for the weight gradient of down.
+	m.down.inputGrad(p, h, m.f, dy, m.down.n, p.n, false)
+	p.e.SwiGLUGrad(gu, 2*m.f, h, m.f, h, m.f, gu, 2*m.f, p.n, m.f)
+	m.down.weightGrad(p, dy, m.down.n, h, m.f, p.n)
+	m.gateUp.backward(p, dx, m.gateUp.k, gu, 2*m.f, x, m.gateUp.k, p.n, false)
 }

@@ -43,8 +43,8 @@ type moeKeep struct {
 	start  []int32   // [E+1] first sorted row of each expert
 	gather []int32   // [TK] token of a sorted row
 	rows   []int32   // [T,K] sorted row of a choice
-	gu     []float32 // [TK,2F]
-	y      []float32 // [TK,D] outputs of the experts
+	gu     []float32 // [TK,2F]; backward turns it into its gradient
+	y      []float32 // [TK,D] outputs of the experts; backward turns them into their gradient
 }
 
 func (m *moe) keep(k *layerKeep, a *arena, n int) {
@@ -59,9 +59,7 @@ func (m *moe) keep(k *layerKeep, a *arena, n int) {
 
 type moeScratch struct {
 	router routerScratch
-	h, dh  []float32 // [TK,F]
-	dgu    []float32 // [TK,2F]
-	dy     []float32 // [TK,D]
+	h      []float32 // [TK,F]
 	dw     []float32 // [T,K]
 }
 
@@ -70,8 +68,7 @@ func (m *moe) scratch(s *scratch, a *arena, n int, train bool) {
 	r.scratch(&s.moe.router, a, n, train)
 	s.moe.h = a.floats(n * r.k * m.f)
 	if train {
-		s.moe.dh, s.moe.dgu = a.floats(n*r.k*m.f), a.floats(n*r.k*2*m.f)
-		s.moe.dy, s.moe.dw = a.floats(n*r.k*r.gate.k), a.floats(n*r.k)
+		s.moe.dw = a.floats(n * r.k)
 	}
 	if m.shared != nil {
 		m.shared.scratch(s, a, n, train)
@@ -135,16 +132,17 @@ func (m *moe) backward(p *pass, lk *layerKeep, dx, dy, x []float32) {
 	if m.shared != nil {
 		m.shared.backward(p, lk, dx, dy, x)
 	}
-	p.e.CombineGrad(s.dy, s.dw, dy, k.y, k.rows, k.router.w, p.n, m.router.k, d)
+	p.e.CombineGrad(k.y, s.dw, dy, k.y, k.rows, k.router.w, p.n, m.router.k, d)
 
 	down := m.grouped(k, m.down)
-	p.e.LinearInputGrad(s.dh, f, s.dy, d, down, false)
-	p.e.SwiGLUGrad(s.dgu, 2*f, s.h, f, s.dh, f, k.gu, 2*f, p.n*m.router.k, f)
-	p.e.LinearWeightGrad(s.dy, d, s.h, f, nil, down)
+	p.e.LinearInputGrad(s.h, f, k.y, d, down, false)
+	p.e.SwiGLUGrad(k.gu, 2*f, s.h, f, s.h, f, k.gu, 2*f, p.n*m.router.k, f)
+	p.e.LinearWeightGrad(k.y, d, s.h, f, nil, down)
 
 	gateUp := m.grouped(k, m.gateUp)
-	p.e.LinearWeightGrad(s.dgu, 2*f, x, d, k.gather, gateUp)
-	p.e.LinearInputGrad(s.dy, d, s.dgu, 2*f, gateUp, false)
-	p.e.Combine(dx, s.dy, k.rows, nil, p.n, m.router.k, d, m.shared != nil)
+	p.e.LinearWeightGrad(k.gu, 2*f, x, d, k.gather, gateUp)
+	dxs := k.y // of the sorted rows
+	p.e.LinearInputGrad(dxs, d, k.gu, 2*f, gateUp, false)
+	p.e.Combine(dx, dxs, k.rows, nil, p.n, m.router.k, d, m.shared != nil)
 	m.router.backward(p, &k.router, dx, s.dw, x)
 }
