@@ -59,12 +59,13 @@ func (in *input) open(ctx context.Context) (*stream, error) {
 	s.raw = io.TeeReader(src, (*counted)(s))
 	switch in.Compression {
 	case "gzip":
-		z, err := gzip.NewReader(bufio.NewReaderSize(s.raw, streamBuffer))
+		from := bufio.NewReaderSize(s.raw, streamBuffer)
+		z, err := gzip.NewReader(from)
 		if err != nil {
 			s.close()
 			return nil, s.fail(err)
 		}
-		s.r = z
+		s.r = &members{from: from, z: z}
 	case "zstd":
 		// One thread, because a corpus has many files and the tokenizer uses the others.
 		z, err := zstd.NewReader(s.raw, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(zstdWindow))
@@ -79,6 +80,39 @@ func (in *input) open(ctx context.Context) (*stream, error) {
 		s.r = s.raw
 	}
 	return s, nil
+}
+
+// members reads the parts of a gzip file one after the other, and tells what follows the last from a
+// part that is cut off.
+type members struct {
+	from *bufio.Reader
+	z    *gzip.Reader
+}
+
+var errTrailing = errors.New("something else follows the compressed data")
+
+func (m *members) Read(p []byte) (int, error) {
+	for {
+		m.z.Multistream(false)
+		n, err := m.z.Read(p)
+		if n > 0 || err != io.EOF {
+			if err == io.EOF {
+				err = nil // said again next time
+			}
+			return n, err
+		}
+		switch magic, err := m.from.Peek(2); {
+		case err == io.EOF && len(magic) == 0:
+			return 0, io.EOF
+		case err != nil && err != io.EOF:
+			return 0, err
+		case string(magic) != "\x1f\x8b":
+			return 0, errTrailing
+		}
+		if err := m.z.Reset(m.from); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // counted is the side of a stream that sees the stored bytes.
@@ -110,6 +144,8 @@ func (s *stream) fail(err error) error {
 		return err
 	case s.kind == "":
 		return fmt.Errorf("corpus: reading %q: %w", s.path, err)
+	case err == errTrailing:
+		return fmt.Errorf("corpus: %q: the %s data ends after %d bytes of text, but something else follows it: cut that off, or fetch the file again", s.path, s.kind, s.text)
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("corpus: %q: the %s data ends in the middle, after %d bytes of text: the file is truncated, fetch it again: %w", s.path, s.kind, s.text, io.ErrUnexpectedEOF)
 	case errors.Is(err, zstd.ErrWindowSizeExceeded):

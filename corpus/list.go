@@ -89,9 +89,9 @@ func (l *lister) argument(p string) error {
 		return l.add(p)
 	} else if !strings.ContainsAny(p, "*?[") {
 		if errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("corpus: %q: no such file or directory", p)
+			return fmt.Errorf("corpus: %q: no such file or directory: give a file, a directory or a glob of text", p)
 		}
-		return fmt.Errorf("corpus: %w", err)
+		return fmt.Errorf("corpus: %q: %w", p, err)
 	}
 	found, err := filepath.Glob(p)
 	if err != nil {
@@ -125,8 +125,11 @@ func (l *lister) add(p string) error {
 		return err
 	}
 	real, err := filepath.EvalSymlinks(p)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("corpus: %q is a link to nothing: repair it or leave it out", p)
+	}
 	if err != nil {
-		return fmt.Errorf("corpus: %w", err)
+		return fmt.Errorf("corpus: %q: %w", p, err)
 	}
 	if real, err = filepath.Abs(real); err != nil {
 		return fmt.Errorf("corpus: %w", err)
@@ -165,6 +168,9 @@ func (l *lister) add(p string) error {
 
 func (l *lister) directory(dir string) error {
 	entries, err := os.ReadDir(dir) // sorted by name
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("corpus: %w: make it readable or leave it out", err)
+	}
 	if err != nil {
 		return fmt.Errorf("corpus: %w", err)
 	}
