@@ -63,7 +63,7 @@ type Optimizer struct {
 
 // New prepares moments, all zero, for params. Names must be distinct.
 func New(e *kernel.Engine, params []Param, opt Options) (*Optimizer, error) {
-	if err := opt.validate(); err != nil {
+	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
 	o := &Optimizer{engine: e, opt: opt, params: params}
@@ -97,7 +97,8 @@ func New(e *kernel.Engine, params []Param, opt Options) (*Optimizer, error) {
 	return o, nil
 }
 
-func (o Options) validate() error {
+// Validate reports the first option that makes no sense.
+func (o Options) Validate() error {
 	in := func(x, lo, hi float64) bool { return x >= lo && x < hi } // false for NaN
 	switch {
 	case o.Kind != AdamW && o.Kind != Muon:

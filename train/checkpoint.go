@@ -55,6 +55,10 @@ type state struct {
 	Measured   bool            `json:"measured"` // what was due at this step
 	ValBPB     float64         `json:"val_bpb"`
 	RecentLoss []float64       `json:"recent_loss"`
+	Seconds    float64         `json:"seconds"` // of training, all processes together
+	Tier       string          `json:"tier"`    // of kernels: others round differently
+	Batch      int             `json:"batch"`   // rows
+	Seq        int             `json:"seq"`     // tokens of a row
 }
 
 // save writes a checkpoint of the present step. When it fails, for want of room say, the checkpoints
@@ -74,11 +78,15 @@ func (r *run) save() error {
 }
 
 func (r *run) saveFailed(err error) error {
-	kept := "no earlier checkpoint exists"
+	return fmt.Errorf("train: checkpoint of step %d could not be written to %q, so the run stopped; make room and try again (%s): %w", r.step, r.Dir, r.kept(), err)
+}
+
+// kept says what a run that stops leaves.
+func (r *run) kept() string {
 	if steps := r.checkpoints(); len(steps) > 0 {
-		kept = fmt.Sprintf("the checkpoint of step %d is intact: --resume continues from it", steps[0])
+		return fmt.Sprintf("the checkpoint of step %d is intact: --resume continues from it", steps[0])
 	}
-	return fmt.Errorf("train: checkpoint of step %d could not be written to %q, so the run stopped; make room and try again (%s): %w", r.step, r.Dir, kept, err)
+	return "no earlier checkpoint exists"
 }
 
 func (r *run) checkpointPath(step int) string {
@@ -156,6 +164,7 @@ func (r *run) state() ([]byte, error) {
 		Version: checkpointVersion, Step: r.step, Tokens: r.tokens, OptimSteps: r.optimizer.Steps(),
 		LRScale: r.lrScale, Retries: r.retries, Options: r.opt, Data: r.Source.Fingerprint(), Cursor: cursor,
 		Measured: r.measured, ValBPB: r.val, RecentLoss: r.recent[:],
+		Seconds: r.seconds(), Tier: r.Engine.Tier(), Batch: r.Plan.Batch, Seq: r.Plan.Seq,
 	}
 	b, err := json.MarshalIndent(s, "", "\t")
 	return append(b, '\n'), err
@@ -217,8 +226,11 @@ func (r *run) prune() {
 	}
 }
 
-// clean deletes what a killed run left half-written.
+// clean deletes what a killed run left half-written. Only who took the directory may.
 func (r *run) clean() error {
+	if err := atomicfile.RemovePartial(r.Dir); err != nil {
+		return fmt.Errorf("train: %w", err)
+	}
 	left, err := filepath.Glob(filepath.Join(r.Dir, checkpointsDir, ".step-*"+partialSuffix))
 	if err != nil {
 		return fmt.Errorf("train: %w", err)
@@ -243,7 +255,7 @@ func (r *run) roomFor() error {
 	}
 	there := uint64(min(len(r.checkpoints()), checkpointsKept))
 	need := (checkpointsKept+1-there)*(weights+moments) + weights + 1<<20
-	free, err := freeBytes(r.Dir)
+	free, err := freeBytes(existing(r.Dir))
 	if err != nil {
 		r.Logger.Debug("train: free space is unknown", "error", err)
 		return nil
@@ -252,6 +264,17 @@ func (r *run) roomFor() error {
 		return fmt.Errorf("train: %q has %d MB free and this run needs %d MB for its checkpoints and model: make room or choose another --out", r.Dir, free>>20, need>>20+1)
 	}
 	return nil
+}
+
+// existing is dir, or the directory nearest to it that exists.
+func existing(dir string) string {
+	for {
+		parent := filepath.Dir(dir)
+		if _, err := os.Stat(dir); err == nil || parent == dir {
+			return dir
+		}
+		dir = parent
+	}
 }
 
 // syncDir makes a rename inside dir survive a power cut, where the system has a way to say so.

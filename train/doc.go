@@ -29,5 +29,5 @@
 // a model directory.
 //
 // Another kernel tier or kind of processor rounds differently; a run continued there is as good but
-// not bit-identical.
+// not bit-identical, and says so. EngineFor takes the tier that the run was begun with.
 package train

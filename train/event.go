@@ -76,7 +76,7 @@ type Done struct {
 	Tokens  int64   `json:"tokens"`
 	Loss    float64 `json:"loss"` // mean of the last steps
 	ValBPB  float64 `json:"val_bpb,omitempty"`
-	Seconds float64 `json:"seconds"` // since this process began to train
+	Seconds float64 `json:"seconds"` // of training, all processes of the run together
 	Retries int     `json:"retries,omitempty"`
 	Out     string  `json:"out,omitempty"`
 }

@@ -19,11 +19,17 @@ import (
 // LogName is the name of the log in the output directory.
 const LogName = "log.jsonl"
 
-type runLog struct{ f *os.File }
+type runLog struct {
+	f     *os.File
+	made  bool // by openLog
+	empty bool // holds no event
+}
 
 // openLog opens the log at path, or makes it. Who holds it owns the directory of the run: nobody
-// else can open it until it is closed.
+// else can open it until it is closed. A file that this package did not write is an error.
 func openLog(path string) (*runLog, error) {
+	_, err := os.Stat(path)
+	made := errors.Is(err, fs.ErrNotExist)
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if err != nil {
 		return nil, fmt.Errorf("train: log: %w", err)
@@ -32,7 +38,23 @@ func openLog(path string) (*runLog, error) {
 		f.Close()
 		return nil, fmt.Errorf("train: another process is training in %q: wait for it, or choose another --out", filepath.Dir(path))
 	}
-	return &runLog{f}, nil
+	info, err := f.Stat()
+	if err == nil && !ours(f) {
+		err = fmt.Errorf("%q is not the log of a run: choose another --out", path)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("train: log: %w", err)
+	}
+	return &runLog{f: f, made: made, empty: info.Size() == 0}, nil
+}
+
+// ours says whether f begins as a log does, as far as it goes: with a plan.
+func ours(f *os.File) bool {
+	mark := fmt.Appendf(nil, `{"event":%q,`, Plan{}.Name())
+	head := make([]byte, len(mark))
+	n, err := f.ReadAt(head, 0)
+	return (err == nil || err == io.EOF) && bytes.HasPrefix(mark, head[:n])
 }
 
 // cut drops what happened after step, an unfinished last line and the end of an earlier run; and,
@@ -53,9 +75,6 @@ func (l *runLog) cut(step int, measured bool) error {
 		if err != nil || json.Unmarshal(line, &e) != nil || e.Step > step || e.Event == (Done{}).Name() {
 			break
 		}
-		if e.Event == (Plan{}).Name() && step == 0 {
-			break // the run starts again and will say so
-		}
 		if !measured && e.Step == step && e.Event != (Step{}).Name() {
 			break
 		}
@@ -67,6 +86,7 @@ func (l *runLog) cut(step int, measured bool) error {
 	if _, err := l.f.Seek(keep, io.SeekStart); err != nil {
 		return fmt.Errorf("train: log: %w", err)
 	}
+	l.empty = keep == 0
 	return nil
 }
 
@@ -78,6 +98,7 @@ func (l *runLog) write(e Event) error {
 	if _, err := l.f.Write(line); err != nil {
 		return fmt.Errorf("train: log: %w", err)
 	}
+	l.empty = false
 	return nil
 }
 
@@ -88,7 +109,14 @@ func (l *runLog) sync() error {
 	return nil
 }
 
-func (l *runLog) close() error { return l.f.Close() }
+// close lets go of the log, and removes one that was made for nothing.
+func (l *runLog) close() {
+	path := l.f.Name()
+	l.f.Close() // every event was written, and synced where it matters
+	if l.made && l.empty {
+		os.Remove(path)
+	}
+}
 
 // ReadLog returns the events of the log at path in order, each as the type that it was written
 // from. Lines of other programs or versions are skipped; an unfinished last line is not an error.

@@ -4,10 +4,9 @@ package train
 // it shows and keeps. Sources: DeepSeek-V3 report 4.2; V4 report for Muon.
 
 import (
-	"encoding/json"
 	"fmt"
-	"math"
-	"sort"
+	"reflect"
+	"strings"
 
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
@@ -16,10 +15,10 @@ import (
 
 // Options name a run: two runs with equal Options, data and starting weights have equal bits.
 type Options struct {
-	Steps     int         `json:"steps"`
-	Seed      uint64      `json:"seed"`
-	DType     string      `json:"dtype"` // of matrix products: "bf16" or "f32"
 	Optimizer optim.Kind  `json:"optimizer"`
+	Seed      uint64      `json:"seed"`
+	Steps     int         `json:"steps"`
+	DType     string      `json:"dtype"` // of matrix products: "bf16" or "f32"
 	LR        float64     `json:"lr"`
 	Warmup    int         `json:"warmup"` // steps
 	Schedule  optim.Shape `json:"schedule"`
@@ -101,48 +100,73 @@ func ParseDType(s string) (kernel.DType, error) {
 	return 0, fmt.Errorf("train: dtype %q: use %q or %q", s, kernel.BF16, kernel.F32)
 }
 
-// Validate reports the first option that makes no sense. The optimiser checks its own.
+// Misuse is the error of a request that no machine and no data could fulfil.
+type Misuse struct{ error }
+
+func (m Misuse) Unwrap() error { return m.error }
+
+// Misusef makes a Misuse.
+func Misusef(format string, args ...any) error { return Misuse{fmt.Errorf(format, args...)} }
+
+// Validate reports, as a Misuse, the first option that makes no sense.
 func (o Options) Validate() error {
+	if err := o.validate(); err != nil {
+		return Misuse{err}
+	}
+	return nil
+}
+
+func (o Options) validate() error {
 	if _, err := ParseDType(o.DType); err != nil {
 		return err
 	}
 	if err := o.schedule().Validate(); err != nil {
 		return err
 	}
-	for name, x := range map[string]float64{
-		"bias-gamma": o.BiasGamma, "bias-decay": o.BiasDecay, "balance-alpha": o.BalanceAlpha, "mtp-lambda": o.MTPLambda,
+	if err := o.optim().Validate(); err != nil {
+		return err
+	}
+	for _, x := range []struct {
+		name  string
+		value float64
+	}{
+		{"bias-gamma", o.BiasGamma}, {"bias-decay", o.BiasDecay}, {"balance-alpha", o.BalanceAlpha}, {"mtp-lambda", o.MTPLambda},
 	} {
-		if !(x >= 0 && x <= 10) || math.IsNaN(x) {
-			return fmt.Errorf("train: %s %g: must be between 0 and 10", name, x)
+		if !(x.value >= 0 && x.value <= 10) { // false for NaN
+			return fmt.Errorf("train: %s %g: must be between 0 and 10", x.name, x.value)
 		}
 	}
 	return nil
 }
 
-// difference names the first option in which two runs differ, "" if none does.
-func (o Options) difference(now Options) string {
-	a, b := o.fields(), now.fields()
-	var names []string
-	for k := range a {
-		names = append(names, k)
+// Suits reports, as a Misuse, an option that a model of shape cfg cannot follow.
+func (o Options) Suits(cfg *model.Config) error {
+	if o.MTPLambda > 0 && cfg.NumNextnPredictLayers == 0 {
+		return Misusef("train: mtp-lambda %g: the model has no multi-token prediction layer (num_nextn_predict_layers)", o.MTPLambda)
 	}
-	sort.Strings(names)
-	for _, k := range names {
-		if a[k] != b[k] {
-			return fmt.Sprintf("%s was %v and is now %v", k, a[k], b[k])
+	return nil
+}
+
+// difference names the first option in which two runs differ as its flag, "" if none does: the
+// optimiser, from which others follow, the batches, and the rest in the order of the fields. Batches
+// of no size are unknown.
+func (o Options) difference(now Options, batch, batchNow, seq, seqNow int) string {
+	change := func(flag string, was, now any) string {
+		return fmt.Sprintf("--%s was %v and is now %v", flag, was, now)
+	}
+	switch {
+	case o.Optimizer != now.Optimizer:
+		return change("optimizer", o.Optimizer, now.Optimizer)
+	case batch > 0 && batch != batchNow:
+		return change("batch", batch, batchNow)
+	case seq > 0 && seq != seqNow:
+		return change("seq", seq, seqNow)
+	}
+	a, b := reflect.ValueOf(o), reflect.ValueOf(now)
+	for i := range a.NumField() {
+		if was, is := a.Field(i).Interface(), b.Field(i).Interface(); was != is {
+			return change(strings.ReplaceAll(a.Type().Field(i).Tag.Get("json"), "_", "-"), was, is)
 		}
 	}
 	return ""
-}
-
-func (o Options) fields() map[string]any {
-	b, err := json.Marshal(o)
-	if err != nil {
-		panic("train: options do not marshal: " + err.Error()) // Validate refuses NaN and infinities
-	}
-	var m map[string]any
-	if err := json.Unmarshal(b, &m); err != nil {
-		panic("train: options do not unmarshal: " + err.Error())
-	}
-	return m
 }

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/kernel"
 )
 
 // damaged is the error of a checkpoint whose files are not what was written.
@@ -24,7 +25,7 @@ type damaged struct{ error }
 // all, and an error when there are only damaged ones.
 func (r *run) restoreNewest() (bool, error) {
 	steps := r.checkpoints()
-	var broken error
+	var broken []string
 	for _, step := range steps {
 		path := r.checkpointPath(step)
 		err := r.restore(path)
@@ -35,10 +36,10 @@ func (r *run) restoreNewest() (bool, error) {
 			return false, fmt.Errorf("train: checkpoint %q: %w", path, err)
 		}
 		r.Logger.Warn("train: a checkpoint is damaged and is passed over", "path", path, "error", err)
-		broken = errors.Join(broken, fmt.Errorf("%q: %w", path, err))
+		broken = append(broken, fmt.Sprintf("step %d: %v", step, err))
 	}
-	if broken != nil {
-		return false, fmt.Errorf("train: no checkpoint in %q is whole; delete them to start again from the beginning: %w", filepath.Join(r.Dir, checkpointsDir), broken)
+	if len(broken) > 0 {
+		return false, fmt.Errorf("train: no checkpoint in %q is whole; delete them to start again from the beginning (%s)", filepath.Join(r.Dir, checkpointsDir), strings.Join(broken, "; "))
 	}
 	return false, nil
 }
@@ -98,8 +99,31 @@ func (r *run) restore(path string) error {
 	r.Model.Sync()
 	r.step, r.tokens, r.lrScale, r.retries, r.val = s.Step, s.Tokens, s.LRScale, s.Retries, s.ValBPB
 	r.measured = s.Measured
+	r.before, r.tierBefore = s.Seconds, s.Tier
 	copy(r.recent[:], s.RecentLoss)
 	return nil
+}
+
+// EngineFor makes the engine that continues the run in dir, if there is one: with the kernels of its
+// newest checkpoint, because others round differently, unless tier or HAENYEO_CPU asks for some.
+func EngineFor(dir string, threads int, tier string) (*kernel.Engine, error) {
+	e, err := kernel.New(threads, tier)
+	if err != nil || tier != "" || os.Getenv("HAENYEO_CPU") != "" {
+		return e, err
+	}
+	r := run{Job: Job{Dir: dir}}
+	for _, step := range r.checkpoints() {
+		s, err := readState(r.checkpointPath(step))
+		if err != nil || s.Tier == "" {
+			continue
+		}
+		if s.Tier == e.Tier() || !slices.Contains(kernel.Tiers(), s.Tier) {
+			break
+		}
+		e.Close()
+		return kernel.New(threads, s.Tier)
+	}
+	return e, nil
 }
 
 func readState(path string) (state, error) {
@@ -162,11 +186,17 @@ func (r *run) sameRun(path string, s state) error {
 	if !bytes.Equal(was, config) {
 		return fmt.Errorf("it holds a model of another configuration than this run's: compare its %s%s", configFile, anew)
 	}
-	if d := s.Options.difference(r.opt); d != "" {
-		return fmt.Errorf("it belongs to a run with other options: %s%s", d, anew)
+	d := s.Options.difference(r.opt, s.Batch, r.Plan.Batch, s.Seq, r.Plan.Seq)
+	// The number of steps may follow from the data, so the data comes before it.
+	if now := r.Source.Fingerprint(); s.Data != now && (d == "" || strings.HasPrefix(d, "--steps ")) {
+		which := ""
+		if was, now := fmt.Sprintf("%.12s", s.Data), fmt.Sprintf("%.12s", now); was != now {
+			which = fmt.Sprintf(" (fingerprint %s, now %s)", was, now)
+		}
+		return fmt.Errorf("the data has changed since%s: bring back the old files%s", which, anew)
 	}
-	if now := r.Source.Fingerprint(); s.Data != now {
-		return fmt.Errorf("the data has changed since (fingerprint %.12s, now %.12s): bring back the old files%s", s.Data, now, anew)
+	if d != "" {
+		return fmt.Errorf("it belongs to a run with other options: %s%s", d, anew)
 	}
 	return nil
 }

@@ -51,12 +51,15 @@ type Job struct {
 	// Start puts the starting weights into Model. It is called when there is no checkpoint to
 	// continue from, and again when a run fails before its first.
 	Start func() error
-	// Dir is the output directory, which exists. Empty: nothing is kept.
+	// Dir is the output directory; it is made. Empty: nothing is kept.
 	Dir string
 	// Resume continues from the newest good checkpoint in Dir.
 	Resume bool
 	// Plan is the first event; its Steps and Options are set by Run. The log has it once.
 	Plan Plan
+	// Begin writes what Dir holds from the start, when nothing stands in the way of the run and
+	// nobody else is there. nil: nothing.
+	Begin func() error
 
 	Validation *corpus.Evaluation                                    // nil: none
 	Sample     func(ctx context.Context, step int) ([]Sample, error) // nil: none
@@ -103,7 +106,7 @@ func Run(ctx context.Context, job Job) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	defer r.close()
+	defer r.release()
 	if err := r.begin(); err != nil {
 		return Done{}, err
 	}
@@ -151,8 +154,13 @@ type run struct {
 	lrScale float64 // halved by every retry
 	retries int
 
-	started  time.Time
-	firstNow int         // step at started
+	madeDir    bool      // Dir was not there
+	started    time.Time // when this process began to train
+	before     float64   // seconds of training in the processes before
+	tierBefore string    // of kernels, in the checkpoint
+	firstNow   int       // step at started
+	complete   *Done     // the log of a run that was already finished says so
+
 	recent   [50]float64 // losses of the last steps, by step modulo 50
 	val      float64     // bits per byte at the last Eval
 	load     [][]int64   // since the last Eval
@@ -189,24 +197,21 @@ func prepare(job Job) (*run, error) {
 func (r *run) begin() error {
 	resumed := false
 	if r.Dir != "" {
-		if there := r.checkpoints(); len(there) > 0 && !r.Resume {
-			return fmt.Errorf("train: %q holds checkpoints of an earlier run: resume it, or choose another --out", r.Dir)
-		}
-		err := r.roomFor()
+		err := r.take()
 		if err != nil {
-			return err
-		}
-		if r.log, err = openLog(filepath.Join(r.Dir, LogName)); err != nil {
-			return err
-		}
-		if err := r.clean(); err != nil {
 			return err
 		}
 		if resumed, err = r.restoreNewest(); err != nil {
 			return err
 		}
 	}
-	if !resumed {
+	r.Plan.Options, r.Plan.Steps = r.opt, r.opt.Steps
+	if resumed {
+		r.compareTier()
+	} else {
+		if err := r.sameLog(); err != nil {
+			return err
+		}
 		if err := r.startOver(); err != nil {
 			return err
 		}
@@ -214,13 +219,17 @@ func (r *run) begin() error {
 	if err := r.checkWeights(); err != nil {
 		return err
 	}
-	if r.log != nil {
+	if r.complete = r.logDone(); r.log != nil && r.complete == nil {
+		if r.Begin != nil {
+			if err := r.Begin(); err != nil {
+				return err
+			}
+		}
 		if err := r.log.cut(r.step, r.measured); err != nil {
 			return err
 		}
 	}
-	r.Plan.Options, r.Plan.Steps = r.opt, r.opt.Steps
-	if !resumed {
+	if r.log == nil || r.log.empty {
 		if err := r.emit(r.Plan); err != nil {
 			return err
 		}
@@ -228,6 +237,30 @@ func (r *run) begin() error {
 		r.Emit(r.Plan) // the log has it
 	}
 	r.started, r.firstNow = time.Now(), r.step
+	return nil
+}
+
+// compareTier says when the run goes on with other kernels than before.
+func (r *run) compareTier() {
+	if now := r.Engine.Tier(); r.tierBefore != "" && r.tierBefore != now {
+		r.Logger.Warn("train: the run goes on with other kernels, which round differently: its results will not be bit-identical to those of an uninterrupted run; --cpu chooses the old ones where the machine has them",
+			"was", r.tierBefore, "now", now)
+	}
+}
+
+// logDone is the last event of a run that is finished, nil if it is not.
+func (r *run) logDone() *Done {
+	if r.log == nil || r.step != r.opt.Steps || !r.measured {
+		return nil
+	}
+	events, err := ReadLog(filepath.Join(r.Dir, LogName))
+	if err != nil || len(events) == 0 {
+		return nil
+	}
+	if d, ok := events[len(events)-1].(Done); ok && d.Step == r.step {
+		d.Out = r.Dir
+		return &d
+	}
 	return nil
 }
 
@@ -246,8 +279,13 @@ func (r *run) startOver() error {
 // checkWeights refuses weights from which no finite loss can come.
 func (r *run) checkWeights() error {
 	for _, p := range r.Model.Params() {
-		if n := r.Engine.SumSquares([][]float32{p.Data}); math.IsNaN(n) || math.IsInf(n, 0) {
-			return fmt.Errorf("train: weight %q holds NaN or infinity: start from another model", p.Name)
+		if finite(r.Engine.SumSquares([][]float32{p.Data})) {
+			continue
+		}
+		for i, w := range p.Data { // squares of large values may be what is not finite
+			if !finite(float64(w)) {
+				return fmt.Errorf("train: weight %q holds %g at %d: start from another model", p.Name, w, i)
+			}
 		}
 	}
 	return nil
@@ -322,7 +360,7 @@ func (r *run) retry(bad *NonFinite) error {
 		bad.Retries = r.retries
 		return bad
 	}
-	retries, scale := r.retries+1, r.lrScale/2
+	retries, scale, before := r.retries+1, r.lrScale/2, r.before
 	resumed := false
 	if r.Dir != "" {
 		var err error
@@ -335,7 +373,7 @@ func (r *run) retry(bad *NonFinite) error {
 			return err
 		}
 	}
-	r.retries, r.lrScale = retries, scale
+	r.retries, r.lrScale, r.before = retries, scale, before
 	r.load = nil
 	r.Model.UpdateBias(0) // forget where the tokens of the failed step went
 	r.Logger.Warn("train: a step was not finite and was not applied: trying again from the last checkpoint",
@@ -365,8 +403,13 @@ func (r *run) finish() (Done, error) {
 	if r.optimizer.SwapEMA() {
 		r.Model.Sync()
 	}
-	d := Done{Step: r.step, Tokens: r.tokens, Loss: r.recentLoss(), ValBPB: r.val, Retries: r.retries, Out: r.Dir}
-	d.Seconds = time.Since(r.started).Seconds()
+	if r.complete != nil {
+		if r.Emit != nil {
+			r.Emit(*r.complete)
+		}
+		return *r.complete, nil
+	}
+	d := Done{Step: r.step, Tokens: r.tokens, Loss: r.recentLoss(), ValBPB: r.val, Seconds: r.seconds(), Retries: r.retries, Out: r.Dir}
 	if r.Finish != nil {
 		if err := r.Finish(d); err != nil {
 			return Done{}, err
@@ -375,32 +418,26 @@ func (r *run) finish() (Done, error) {
 	return d, r.emit(d)
 }
 
+// seconds is how long the run has been trained, by this process and those before.
+func (r *run) seconds() float64 { return r.before + time.Since(r.started).Seconds() }
+
 func (r *run) recentLoss() float64 {
-	n := min(len(r.recent), r.step-r.firstNow)
+	n := min(len(r.recent), r.step)
 	var sum float64
 	for i := range n {
 		sum += r.recent[(r.step-1-i)%len(r.recent)]
 	}
-	if n == 0 {
-		return 0 // the run was already complete
-	}
-	return sum / float64(n)
+	return sum / float64(n) // Steps is at least 1
 }
 
 func (r *run) emit(e Event) error {
 	if r.log != nil {
 		if err := r.log.write(e); err != nil {
-			return err
+			return fmt.Errorf("%w: the run stopped; make room and try again (%s)", err, r.kept())
 		}
 	}
 	if r.Emit != nil {
 		r.Emit(e)
 	}
 	return nil
-}
-
-func (r *run) close() {
-	if r.log != nil {
-		r.log.close()
-	}
 }

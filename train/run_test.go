@@ -271,7 +271,7 @@ func TestDamagedCheckpointFallsBack(t *testing.T) {
 				}
 			}
 			job, _ = fakeJob(t, dir)
-			if _, err := Run(context.Background(), job); err == nil || !strings.Contains(err.Error(), "delete them to start again") {
+			if _, err := Run(context.Background(), job); err == nil || !strings.Contains(err.Error(), "delete them to start again") || strings.Contains(err.Error(), "\n") {
 				t.Errorf("two damaged checkpoints: %v", err)
 			}
 		})
@@ -362,7 +362,7 @@ func TestBadOptions(t *testing.T) {
 	} {
 		job, _ := fakeJob(t, t.TempDir())
 		change(&job.Options)
-		if _, err := Run(context.Background(), job); err == nil || !strings.Contains(err.Error(), name) {
+		if _, err := Run(context.Background(), job); !errors.As(err, new(Misuse)) || !strings.Contains(err.Error(), name) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if left, _ := os.ReadDir(job.Dir); len(left) > 0 {
@@ -428,7 +428,10 @@ func FuzzRestore(f *testing.F) {
 		}
 		l, err := openLog(log)
 		if err != nil {
-			t.Fatal(err)
+			if now, _ := os.ReadFile(log); !bytes.Equal(now, b) {
+				t.Error("the file of somebody else was changed")
+			}
+			return
 		}
 		defer l.close()
 		if err := l.cut(5, true); err != nil {

@@ -152,15 +152,15 @@ func RemovePartial(dir string) error {
 	}
 	var errs []error
 	for _, e := range entries {
-		if e.Type().IsRegular() && isPartial(e.Name()) {
+		if e.Type().IsRegular() && IsPartial(e.Name()) {
 			errs = append(errs, os.Remove(filepath.Join(dir, e.Name())))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// isPartial recognises .NAME.XXXXXXXX.partial.
-func isPartial(name string) bool {
+// IsPartial recognises the name of a temporary file, .NAME.XXXXXXXX.partial.
+func IsPartial(name string) bool {
 	rest, ok := strings.CutSuffix(name, suffix)
 	if !ok || !strings.HasPrefix(rest, ".") || len(rest) < len(".N.00000000") {
 		return false
