@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/haenyeo/haenyeo/create"
+	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
@@ -35,6 +36,9 @@ func Train(ctx context.Context, e *kernel.Engine, t Training) (Result, error) {
 		return Result{}, err
 	}
 	cfg.MaxPositionEmbeddings = max(cfg.MaxPositionEmbeddings, t.Seq)
+	if err := fits(train.Memory(&cfg, t.Batch, t.Seq)); err != nil {
+		return Result{}, fmt.Errorf("bench: batches of %d rows of %d tokens %w: give a smaller --batch or --seq", t.Batch, t.Seq, err)
+	}
 	m, err := model.New(&cfg, e, model.Options{DType: t.DType, Train: true})
 	if err != nil {
 		return Result{}, err
@@ -59,6 +63,15 @@ func Train(ctx context.Context, e *kernel.Engine, t Training) (Result, error) {
 	_, active := cfg.Sizes()
 	name := fmt.Sprintf("train %s %v B%d T%d %s", t.Preset, t.DType, t.Batch, t.Seq, t.Optimizer)
 	return result(name, "tokens/s", rates, peak/(6*float64(active)), e.Pool().Threads()), nil
+}
+
+// fits refuses what this machine has no memory for, where it says how much it has.
+func fits(need int64) error {
+	total, available := machine.Memory()
+	if has := max(available, total/2); has > 0 && need > has {
+		return fmt.Errorf("take about %d MB of memory, %d MB are available", need>>20, has>>20)
+	}
+	return nil
 }
 
 // noise is a train.Source that gives the same random batch for ever.
