@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/train"
 )
 
 // app is the running program as a command sees it.
@@ -68,9 +69,13 @@ func (a *app) emit(v any) error {
 func (a *app) say(format string, args ...any) { a.bar.say(fmt.Sprintf(format, args...)) }
 
 // compute returns the engine, made at the first call.
-func (a *app) compute() (*kernel.Engine, error) {
+func (a *app) compute() (*kernel.Engine, error) { return a.computeFor("") }
+
+// computeFor is compute for the continuation of the run in dir, which another set of kernels than
+// it was begun with would change.
+func (a *app) computeFor(dir string) (*kernel.Engine, error) {
 	if a.engine == nil {
-		e, err := kernel.New(a.Threads, a.CPU)
+		e, err := train.EngineFor(dir, a.Threads, a.CPU)
 		if err != nil {
 			return nil, err
 		}

@@ -41,12 +41,12 @@ func (a *app) measured(r bench.Result) error {
 }
 
 type benchTrainCmd struct {
-	Preset    string `default:"S" enum:"nano,S,M" help:"nano, S or M."`
-	Batch     int    `default:"16" placeholder:"N" help:"Rows of a batch."`
-	Seq       int    `default:"256" placeholder:"N" help:"Tokens of a row."`
-	Steps     int    `default:"12" placeholder:"N" help:"Steps; the first two are not counted."`
-	DType     string `name:"dtype" enum:"bf16,f32" default:"bf16" help:"Arithmetic of matrix products: bf16 or f32."`
-	Optimizer string `enum:"adamw,muon" default:"adamw" help:"adamw or muon."`
+	Preset    string `default:"S" enum:"nano,S,M" placeholder:"NAME" help:"nano, S or M. Default: ${default}."`
+	Batch     int    `default:"16" placeholder:"N" help:"Rows of a batch. Default: ${default}."`
+	Seq       int    `default:"256" placeholder:"N" help:"Tokens of a row. Default: ${default}."`
+	Steps     int    `default:"12" placeholder:"N" help:"Steps; the first two are not counted. Default: ${default}."`
+	DType     string `name:"dtype" enum:"bf16,f32" default:"bf16" placeholder:"NAME" help:"Arithmetic of matrix products: bf16 or f32. Default: ${default}."`
+	Optimizer string `enum:"adamw,muon" default:"adamw" placeholder:"NAME" help:"adamw or muon. Default: ${default}."`
 }
 
 func (benchTrainCmd) Help() string {
@@ -69,9 +69,9 @@ func (c *benchTrainCmd) Run(a *app) error {
 // running are the flags of decode and prefill.
 type running struct {
 	Model  string `arg:"" optional:"" help:"Model directory or .gguf file. Default: preset S with random weights."`
-	DType  string `name:"dtype" enum:"bf16,f32" default:"bf16" help:"Arithmetic of matrix products: bf16 or f32."`
+	DType  string `name:"dtype" enum:"bf16,f32" default:"bf16" placeholder:"NAME" help:"Arithmetic of matrix products: bf16 or f32. Default: ${default}."`
 	Prompt int    `placeholder:"N" help:"Tokens of the prompt."`
-	Runs   int    `default:"5" placeholder:"N" help:"Runs that count."`
+	Runs   int    `default:"5" placeholder:"N" help:"Runs that count. Default: ${default}."`
 }
 
 // run measures with the model of the flags.
@@ -106,7 +106,7 @@ func (c *running) run(a *app, f func(e *kernel.Engine, m *model.Model) (bench.Re
 
 type benchDecodeCmd struct {
 	running
-	New int `default:"64" placeholder:"N" help:"Tokens to make."`
+	New int `default:"64" placeholder:"N" help:"Tokens to make. Default: ${default}."`
 }
 
 func (benchDecodeCmd) Help() string {
@@ -134,9 +134,9 @@ func (c *benchPrefillCmd) Run(a *app) error {
 type benchTokenizerCmd struct {
 	Model string   `arg:"" optional:"" help:"Directory of the tokenizer to encode and decode with. Default: the one that was just learned."`
 	Data  []string `sep:"none" placeholder:"PATH" help:"Text. Default: the corpus inside this program."`
-	MB    int      `name:"mb" default:"20" placeholder:"N" help:"Megabytes of it at most."`
-	Vocab int      `default:"8192" placeholder:"N" help:"Size of the vocabulary to learn."`
-	Runs  int      `default:"5" placeholder:"N" help:"Runs that count."`
+	MB    int      `name:"mb" default:"20" placeholder:"N" help:"Megabytes of it at most. Default: ${default}."`
+	Vocab int      `default:"8192" placeholder:"N" help:"Size of the vocabulary to learn. Default: ${default}."`
+	Runs  int      `default:"5" placeholder:"N" help:"Runs that count. Default: ${default}."`
 }
 
 func (benchTokenizerCmd) Help() string {
@@ -170,7 +170,7 @@ func (c *benchTokenizerCmd) Run(a *app) error {
 }
 
 type benchKernelsCmd struct {
-	Runs int `default:"7" placeholder:"N" help:"Runs that count."`
+	Runs int `default:"7" placeholder:"N" help:"Runs that count. Default: ${default}."`
 }
 
 func (benchKernelsCmd) Help() string {

@@ -8,7 +8,7 @@ import (
 type bpbCmd struct {
 	Model string   `arg:"" help:"Model directory or .gguf file."`
 	Paths []string `arg:"" name:"path" help:"Text to measure on: files, directories or globs."`
-	DType string   `name:"dtype" enum:"f32,bf16" default:"f32" help:"Arithmetic of matrix products: f32 or bf16."`
+	DType string   `name:"dtype" enum:"f32,bf16" default:"f32" placeholder:"TYPE" help:"Arithmetic of matrix products: f32 or bf16. Default: ${default}."`
 }
 
 func (bpbCmd) Help() string {

@@ -12,37 +12,44 @@ import (
 
 // making are the flags that create and plan share.
 type making struct {
-	Paths  []string      `arg:"" optional:"" name:"path" help:"More text, as --data: so that the shell may expand --data books/*.txt."`
-	Data   []string      `sep:"none" placeholder:"PATH" help:"Text to learn from: file, directory or glob of text, Markdown or JSONL, also .gz and .zst; may be given several times. Default: the corpus inside this program."`
-	Budget time.Duration `placeholder:"TIME" help:"Time the whole run may take, such as 30s, 5m or 10h. Default: 5m."`
-	Size   string        `enum:"nano,S,M,auto," default:"" placeholder:"NAME" help:"nano, S, M or auto. Default: auto, the best for the budget."`
-	Config string        `placeholder:"FILE" help:"config.json of the shape to make, instead of a size."`
-	Vocab  int           `placeholder:"N" help:"Tokens of the vocabulary. Default: by size and amount of text."`
-	Seed   uint64        `placeholder:"N" help:"Same seed, text, steps and kind of processor: same model. Default: 0."`
-	Steps  int           `placeholder:"N" help:"Optimiser steps, instead of a budget."`
+	Paths  []string       `arg:"" optional:"" name:"path" help:"More text, as --data: so that the shell may expand --data books/*.txt."`
+	Data   []string       `sep:"none" placeholder:"PATH" help:"Text to learn from: file, directory or glob of text, Markdown or JSONL, also .gz and .zst; may be given several times. Default: the corpus inside this program."`
+	Budget *time.Duration `placeholder:"TIME" help:"Time the whole run may take, such as 30s, 5m or 10h. Default: 5m."`
+	Size   string         `enum:"nano,S,M,auto," default:"" placeholder:"NAME" help:"nano, S, M or auto. Default: auto, the best for the budget."`
+	Config string         `placeholder:"FILE" help:"config.json of the shape to make, instead of a size."`
+	Vocab  int            `placeholder:"N" help:"Tokens of the vocabulary. Default: by size and amount of text."`
+	Seed   uint64         `placeholder:"N" help:"Same seed, text, steps and kind of processor: same model. Default: 0."`
+	Steps  *int           `placeholder:"N" help:"Optimiser steps, instead of a budget."`
 }
 
-// request makes a create.Request of the flags.
-func (f *making) request(a *app) (create.Request, error) {
-	e, err := a.compute()
-	if err != nil {
-		return create.Request{}, err
-	}
+// request makes a create.Request of the flags; resumed is the directory of the run to continue, if any.
+func (f *making) request(a *app, resumed string) (create.Request, error) {
 	r := create.Request{
-		Data: append(f.Data, f.Paths...), Budget: f.Budget, Size: f.Size, Vocab: f.Vocab, Seed: f.Seed, Steps: f.Steps,
-		Engine: e, Logger: a.log, Progress: a.bar.stage,
+		Data: append(f.Data, f.Paths...), Size: f.Size, Vocab: f.Vocab, Seed: f.Seed, Logger: a.log, Progress: a.bar.stage,
 	}
-	if f.Config != "" {
-		if r.Config, err = readConfigFile(f.Config); err != nil {
-			return create.Request{}, err
+	if f.Budget != nil {
+		if r.Budget = *f.Budget; r.Budget <= 0 {
+			return r, misuse("--budget %v: must be positive", r.Budget)
 		}
 	}
-	return r, nil
+	if f.Steps != nil {
+		if r.Steps = *f.Steps; r.Steps <= 0 {
+			return r, misuse("--steps %d: must be positive", r.Steps)
+		}
+	}
+	var err error
+	if f.Config != "" {
+		if r.Config, err = readConfigFile(f.Config); err != nil {
+			return r, err
+		}
+	}
+	r.Engine, err = a.computeFor(resumed)
+	return r, err
 }
 
 type createCmd struct {
 	making
-	Out    string `default:"haenyeo-model" placeholder:"DIR" help:"Directory of the model: new, empty or, with --resume, that of an unfinished run."`
+	Out    string `default:"haenyeo-model" placeholder:"DIR" help:"Directory of the model: new, empty or, with --resume, that of an unfinished run. Default: ${default}."`
 	Resume bool   `help:"Continue an interrupted run; give no other flags than --out."`
 }
 
@@ -52,7 +59,11 @@ func (createCmd) Help() string {
 }
 
 func (c *createCmd) Run(a *app) error {
-	r, err := c.request(a)
+	resumed := ""
+	if c.Resume {
+		resumed = c.Out
+	}
+	r, err := c.request(a, resumed)
 	if err != nil {
 		return err
 	}

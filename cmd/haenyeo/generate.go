@@ -21,15 +21,15 @@ type generateCmd struct {
 	TopK        *int     `placeholder:"N" help:"Sample from the N most probable tokens only; 0: all."`
 	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability."`
 	MinP        *float64 `placeholder:"X" help:"Sample from tokens at least X times as probable as the first."`
-	Seed        uint64   `default:"1" placeholder:"N" help:"Same seed, same text."`
+	Seed        uint64   `default:"1" placeholder:"N" help:"Same seed, same text. Default: ${default}."`
 	Stop        []string `sep:"none" placeholder:"TEXT" help:"Stop before this text; may be given several times."`
 	arithmetic
 }
 
 // arithmetic are the flags of how a model is computed.
 type arithmetic struct {
-	DType    string `name:"dtype" enum:"f32,bf16" default:"f32" help:"Arithmetic of matrix products: f32 or bf16."`
-	Rounding string `enum:"none,publisher" default:"none" help:"The published fp8 and fp4 round trips: none or publisher. Only V3.2 and V4 have any."`
+	DType    string `name:"dtype" enum:"f32,bf16" default:"f32" placeholder:"TYPE" help:"Arithmetic of matrix products: f32 or bf16. Default: ${default}."`
+	Rounding string `enum:"none,publisher" default:"none" placeholder:"HOW" help:"The published fp8 and fp4 round trips: none or publisher. Only V3.2 and V4 have any. Default: ${default}."`
 }
 
 // defaultMaxTokens is a screenful.

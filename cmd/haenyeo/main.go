@@ -80,6 +80,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Name("haenyeo"),
 		kong.Description("Create small language models of the DeepSeek-V3 architecture on your own machine, and run them."),
 		kong.Writers(stdout, stderr),
+		pretrainDefaults(),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups([]kong.Group{
@@ -145,7 +146,7 @@ func (a *app) status(err error) int {
 		return exitFailed // the reader of our output went away; nobody is there to read a complaint
 	}
 	fmt.Fprintf(a.stderr, "haenyeo: %s\n", strings.TrimPrefix(err.Error(), "haenyeo: ")) // the root package names itself too
-	if errors.As(err, new(usageError)) {
+	if errors.As(err, new(usageError)) || errors.As(err, new(train.Misuse)) {
 		return exitUsage
 	}
 	return exitFailed

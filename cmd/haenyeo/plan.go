@@ -10,7 +10,7 @@ func (planCmd) Help() string {
 }
 
 func (c *planCmd) Run(a *app) error {
-	r, err := c.request(a)
+	r, err := c.request(a, "")
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+
+	"github.com/alecthomas/kong"
 
 	"github.com/haenyeo/haenyeo"
 	"github.com/haenyeo/haenyeo/model"
@@ -20,35 +23,50 @@ type pretrainCmd struct {
 	Batches   string   `placeholder:"FILE" help:"Recorded batches instead of text: tensor tokens [N,B,T+1] of a safetensors file."`
 	Out       string   `placeholder:"DIR" help:"Directory for checkpoints and the result. Default: nothing is kept."`
 	Resume    bool     `help:"Continue from the last checkpoint in --out."`
-	Steps     int      `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
-	Batch     int      `default:"16" placeholder:"N" help:"Rows of a batch of text."`
-	Seq       int      `default:"256" placeholder:"N" help:"Tokens of a row."`
-	Seed      uint64   `default:"1" placeholder:"N" help:"Seed of fresh weights and of the order of the text."`
+	Steps     *int     `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
+	Batch     int      `default:"16" placeholder:"N" help:"Rows of a batch of text. Default: ${default}."`
+	Seq       int      `default:"256" placeholder:"N" help:"Tokens of a row of text. Default: ${default}."`
+	Seed      uint64   `default:"1" placeholder:"N" help:"Seed of fresh weights and of the order of the text. Default: ${default}."`
 
-	Optimizer    string    `enum:"adamw,muon" default:"adamw" help:"adamw or muon."`
-	LR           *float64  `name:"lr" placeholder:"X" help:"Peak learning rate."`
-	DType        string    `name:"dtype" enum:"bf16,f32" default:"bf16" help:"Arithmetic of matrix products: bf16 or f32."`
-	Schedule     *string   `placeholder:"NAME" help:"wsd, cosine, multistep or constant."`
-	Warmup       *int      `placeholder:"N" help:"Steps of linear growth to the peak."`
-	Decay        *float64  `placeholder:"X" help:"Share of the steps in which wsd decays."`
-	Floor        *float64  `placeholder:"X" help:"Share of the rate left at the end of wsd and cosine."`
-	Betas        []float64 `placeholder:"B1,B2" help:"Decay of the moments."`
-	Eps          *float64  `placeholder:"X" help:"Added to the root of the second moment."`
-	Momentum     *float64  `placeholder:"X" help:"Muon's momentum."`
-	WeightDecay  *float64  `placeholder:"X" help:"Decoupled weight decay of matrices."`
-	Clip         *float64  `placeholder:"X" help:"Largest norm of the gradient; 0: any."`
-	EMA          *float64  `name:"ema" placeholder:"X" help:"Decay of an average of the weights that is left instead of the last; 0: none."`
-	BiasGamma    *float64  `placeholder:"X" help:"Speed of the routing biases."`
-	BiasDecay    *float64  `placeholder:"X" help:"Share of the steps, at the end, in which it falls to 0."`
-	BalanceAlpha *float64  `placeholder:"X" help:"Weight of the sequence-wise balance loss."`
-	MTPLambda    *float64  `name:"mtp-lambda" placeholder:"X" help:"Weight of the multi-token prediction loss."`
+	Optimizer    string    `enum:"adamw,muon" default:"adamw" placeholder:"NAME" help:"adamw or muon. Default: ${default}."`
+	LR           *float64  `name:"lr" placeholder:"X" help:"Peak learning rate. Default: ${lr}."`
+	DType        string    `name:"dtype" enum:"bf16,f32" default:"bf16" placeholder:"TYPE" help:"Arithmetic of matrix products: bf16 or f32. Default: ${default}."`
+	Schedule     *string   `placeholder:"NAME" help:"wsd, cosine, multistep or constant. Default: ${schedule}; with --batches constant."`
+	Warmup       *int      `placeholder:"N" help:"Steps of linear growth to the peak. Default: a tenth of the steps, at most ${warmup}; with --batches 0."`
+	Decay        *float64  `placeholder:"X" help:"Share of the steps, at the end, in which wsd decays. Default: ${decay}."`
+	Floor        *float64  `placeholder:"X" help:"Share of the rate left at the end of wsd and cosine. Default: ${floor}."`
+	Betas        []float64 `placeholder:"B1,B2" help:"Decay of the two moments of AdamW. Default: ${betas}."`
+	Eps          *float64  `placeholder:"X" help:"Added to the root of AdamW's second moment. Default: ${eps}; with muon ${epsmuon}."`
+	Momentum     *float64  `placeholder:"X" help:"Muon's momentum. Default: ${momentum}."`
+	WeightDecay  *float64  `placeholder:"X" help:"Decoupled weight decay of matrices. Default: ${weightdecay}."`
+	Clip         *float64  `placeholder:"X" help:"Largest norm of the gradient; 0: any. Default: ${clip}."`
+	EMA          *float64  `name:"ema" placeholder:"X" help:"Decay of an average of the weights that is left instead of the last; 0: none. Default: ${ema}."`
+	BiasGamma    *float64  `placeholder:"X" help:"Speed of the routing biases. Default: ${biasgamma}."`
+	BiasDecay    *float64  `placeholder:"X" help:"Share of the steps, at the end, in which that speed falls to 0. Default: ${biasdecay}."`
+	BalanceAlpha *float64  `placeholder:"X" help:"Weight of the sequence-wise balance loss. Default: ${balancealpha}; with --batches 0."`
+	MTPLambda    *float64  `name:"mtp-lambda" placeholder:"X" help:"Weight of the multi-token prediction loss; 0 leaves that layer out. Default: ${mtplambda} where the model has one; with --batches 0."`
 
 	EvalEvery       int `placeholder:"N" help:"Steps between evaluations. Default: twenty in a run."`
 	CheckpointEvery int `placeholder:"N" help:"Steps between checkpoints. Default: ten in a run."`
 }
 
+// pretrainDefaults are the numbers in the help above.
+func pretrainDefaults() kong.Vars {
+	o := train.Defaults(optim.AdamW, 1<<20, &model.Config{NumNextnPredictLayers: 1})
+	v := kong.Vars{"schedule": string(o.Schedule), "betas": fmt.Sprintf("%g,%g", o.Beta1, o.Beta2), "warmup": strconv.Itoa(o.Warmup)}
+	for name, x := range map[string]float64{
+		"lr": o.LR, "decay": o.Decay, "floor": o.Floor, "eps": o.Eps, "epsmuon": optim.Defaults(optim.Muon).Eps, "momentum": o.Momentum,
+		"weightdecay": o.WeightDecay, "clip": o.Clip, "ema": o.EMA, "biasgamma": o.BiasGamma, "biasdecay": o.BiasDecay,
+		"balancealpha": o.BalanceAlpha, "mtplambda": o.MTPLambda,
+	} {
+		v[name] = strconv.FormatFloat(x, 'g', -1, 64)
+	}
+	return v
+}
+
 func (pretrainCmd) Help() string {
-	return "The training stage alone, every hyper-parameter a flag. The same flags, data and kind of processor give the same weights.\n\n" +
+	return "The training stage alone. The same flags, data and kind of processor give the same weights. " +
+		"With --batches it repeats a recorded run, so that nothing is added to cross-entropy and a constant rate unless it is asked for.\n\n" +
 		"Example:\n\n\thaenyeo pretrain --config my-model/config.json --data books/ --steps 1000 --out my-run"
 }
 
@@ -62,7 +80,11 @@ func (c *pretrainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.compute()
+	resumed := ""
+	if c.Resume {
+		resumed = c.Out
+	}
+	e, err := a.computeFor(resumed)
 	if err != nil {
 		return err
 	}
@@ -106,6 +128,10 @@ func (c *pretrainCmd) config() (*model.Config, error) {
 		return nil, misuse("give --data or --batches, one of them")
 	case c.Resume && c.Out == "":
 		return nil, misuse("--resume needs the --out of the run")
+	case c.Steps != nil && *c.Steps < 1:
+		return nil, misuse("--steps %d: must be positive", *c.Steps)
+	case c.EvalEvery < 0 || c.CheckpointEvery < 0:
+		return nil, misuse("--eval-every and --checkpoint-every: give a positive number of steps")
 	case len(c.Betas) != 0 && len(c.Betas) != 2:
 		return nil, misuse("--betas takes two numbers, such as 0.9,0.95")
 	}

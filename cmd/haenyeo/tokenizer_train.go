@@ -13,8 +13,8 @@ import (
 type tokenizerTrainCmd struct {
 	Vocab        int      `required:"" placeholder:"N" help:"Tokens to learn, the 256 bytes included; special tokens come on top."`
 	Out          string   `required:"" placeholder:"DIR" help:"Directory to write tokenizer.json and tokenizer_config.json to."`
-	Special      string   `enum:"last,first,none" default:"last" help:"Where the ids of the special tokens are: last (from N on), first (the others move up) or none (there are no special tokens)."`
-	MinFrequency int      `default:"2" placeholder:"N" help:"Merge no pair that occurs less often."`
+	Special      string   `enum:"last,first,none" default:"last" placeholder:"PLACE" help:"Where the ids of the special tokens are: last (from N on), first (the others move up) or none (there are no special tokens). Default: ${default}."`
+	MinFrequency int      `default:"2" placeholder:"N" help:"Merge no pair that occurs less often. Default: ${default}."`
 	Paths        []string `arg:"" name:"path" help:"Files, directories or globs: text, Markdown, JSONL, also .gz and .zst."`
 }
 
