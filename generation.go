@@ -6,12 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/haenyeo/haenyeo/infer"
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 // maxGenerationConfig is far above any real file.
@@ -21,14 +20,13 @@ const maxGenerationConfig = 1 << 20
 // that end a text. A missing file recommends nothing.
 func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
 	path := filepath.Join(dir, "generation_config.json")
-	f, err := os.Open(path)
+	text, err := regular.ReadFile(path, maxGenerationConfig)
 	if errors.Is(err, fs.ErrNotExist) {
 		return infer.Sampling{}, nil, nil
 	}
 	if err != nil {
 		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %w", err)
 	}
-	defer f.Close()
 	var c struct {
 		DoSample    bool            `json:"do_sample"`
 		Temperature *float64        `json:"temperature"`
@@ -37,7 +35,7 @@ func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
 		MinP        float64         `json:"min_p"`
 		EOS         json.RawMessage `json:"eos_token_id"`
 	}
-	if err := json.NewDecoder(io.LimitReader(f, maxGenerationConfig)).Decode(&c); err != nil {
+	if err := json.Unmarshal(text, &c); err != nil {
 		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q: %w: repair or remove it", path, err)
 	}
 	var end []int32
@@ -50,15 +48,15 @@ func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
 	if err != nil {
 		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q: eos_token_id: %w", path, err)
 	}
-	if !c.DoSample {
-		return infer.Sampling{}, end, nil
-	}
 	s := infer.Sampling{Temperature: 1, TopK: c.TopK, TopP: c.TopP, MinP: c.MinP}
 	if c.Temperature != nil {
 		s.Temperature = *c.Temperature
 	}
 	if err := s.Validate(); err != nil {
-		return infer.Sampling{}, nil, fmt.Errorf("%w (in %q)", err, path)
+		return infer.Sampling{}, nil, fmt.Errorf("%w (in %q): repair or remove it", err, path)
+	}
+	if !c.DoSample {
+		s = infer.Sampling{} // what it says is not in use
 	}
 	return s, end, nil
 }

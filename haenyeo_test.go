@@ -157,6 +157,9 @@ func TestGenerationConfig(t *testing.T) {
 		`{"do_sample": true, "eos_token_id": [7, 9]}`:                         {s: infer.Sampling{Temperature: 1}, end: []int32{7, 9}},
 		`{"do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}`: {s: infer.Sampling{Temperature: 0.6, TopP: 0.95, TopK: 20}},
 		`{"do_sample": true, "temperature": -1}`:                              {bad: true},
+		`{"temperature": -5}`:                                                 {bad: true}, // not in use, but not meant either
+		`{"top_p": 5}`:                                                        {bad: true},
+		`{} {"eos_token_id": 7}`:                                              {bad: true},
 		`{"eos_token_id": "x"}`:                                               {bad: true},
 		`{`:                                                                   {bad: true},
 	} {
