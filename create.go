@@ -4,7 +4,7 @@ import (
 	"context"
 
 	"github.com/haenyeo/haenyeo/create"
-	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/train"
 )
 
 // CreateRequest says what model to make of what text. Its zero value but for Out makes one of the
@@ -15,7 +15,11 @@ type CreateRequest = create.Request
 // Resume. An engine is made unless r has one.
 func Create(ctx context.Context, r CreateRequest) error {
 	if r.Engine == nil {
-		e, err := kernel.New(0, "")
+		dir := ""
+		if r.Resume {
+			dir = r.Out
+		}
+		e, err := train.EngineFor(dir, 0, "")
 		if err != nil {
 			return err
 		}

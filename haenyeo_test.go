@@ -225,3 +225,56 @@ func TestPretrainFromAModel(t *testing.T) {
 		}
 	}
 }
+
+// A directory that is not the run's is left alone, and what cannot work is refused before it costs.
+func TestPretrainRefuses(t *testing.T) {
+	dir := tiny(t)
+	e, err := kernel.New(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	foreign := t.TempDir()
+	for _, f := range []string{"log.jsonl", "config.json", "model.safetensors", "tokenizer.json"} {
+		if err := os.WriteFile(filepath.Join(foreign, f), []byte("mine"), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for want, change := range map[string]func(*PretrainRequest){
+		"no run to resume": func(r *PretrainRequest) { r.Out, r.Resume = foreign, true },
+		"is not empty":     func(r *PretrainRequest) { r.Out = foreign },
+		"holds no run":     func(r *PretrainRequest) { r.Resume = true },
+		"MB are free":      func(r *PretrainRequest) { r.Batch = 1 << 40 },
+		"window":           func(r *PretrainRequest) { r.Seq = 1 << 20 },
+		"multi-token": func(r *PretrainRequest) {
+			o := r.Options
+			r.Options = func(n int) train.Options { p := o(n); p.MTPLambda = 1; return p }
+		},
+		"eps": func(r *PretrainRequest) {
+			o := r.Options
+			r.Options = func(n int) train.Options { p := o(n); p.Eps = 0; return p }
+		},
+	} {
+		r := PretrainRequest{
+			Model: dir, Data: []string{"testdata/sea.txt"}, Batch: 4, Seq: 32, Steps: 8, Engine: e,
+			Out:     filepath.Join(t.TempDir(), "out"),
+			Options: func(steps int) train.Options { return train.Defaults("adamw", steps, &model.Config{}) },
+			Pace:    func(int) train.Pace { return train.Pace{} },
+		}
+		change(&r)
+		if _, err := Pretrain(context.Background(), r); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("want %q, got %v", want, err)
+		}
+		if _, err := os.Stat(r.Out); err == nil && r.Out != foreign {
+			t.Errorf("%s: something was written", want)
+		}
+	}
+	if entries, _ := os.ReadDir(foreign); len(entries) != 4 {
+		t.Error("the directory of something else was touched")
+	}
+	for _, f := range []string{"log.jsonl", "config.json", "model.safetensors", "tokenizer.json"} {
+		if b, _ := os.ReadFile(filepath.Join(foreign, f)); string(b) != "mine" {
+			t.Errorf("%s was written over", f)
+		}
+	}
+}

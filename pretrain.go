@@ -9,9 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 
 	"github.com/haenyeo/haenyeo/corpus"
+	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/tokenizer"
@@ -30,7 +30,7 @@ type PretrainRequest struct {
 	Steps     int           // 0: every token or every recorded batch once
 	Seed      uint64        // of fresh weights and of the order of the text
 	Out       string        // output directory; "": nothing is kept
-	Resume    bool          // continue from the last checkpoint in Out, if there is one
+	Resume    bool          // continue the run in Out from its last checkpoint
 
 	Engine  *kernel.Engine
 	Options func(steps int) train.Options // called when the number of steps is known; Seed is set by Pretrain
@@ -52,6 +52,12 @@ func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
 			return train.Done{}, err
 		}
 	}
+	if err := r.suits(cfg); err != nil {
+		return train.Done{}, err
+	}
+	if err := r.lookAtOut(); err != nil {
+		return train.Done{}, err
+	}
 	d, err := r.open(ctx, cfg)
 	if err != nil {
 		return train.Done{}, err
@@ -64,11 +70,11 @@ func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
 		return train.Done{}, err
 	}
 	o := model.Options{DType: dt, Train: true, MTP: opt.MTPLambda > 0}
-	m, err := model.New(cfg, r.Engine, o)
-	if err != nil {
+	if err := fits(cfg, d.batch, d.seq); err != nil {
 		return train.Done{}, err
 	}
-	if err := r.prepareOut(); err != nil {
+	m, err := model.New(cfg, r.Engine, o)
+	if err != nil {
 		return train.Done{}, err
 	}
 	if cfg.NumNextnPredictLayers > 0 && !o.MTP {
@@ -121,30 +127,70 @@ func (r *PretrainRequest) check() error {
 	one := func(a, b bool) bool { return a != b }
 	switch {
 	case !one(r.Model != "", r.Config != nil):
-		return errors.New("haenyeo: pretrain: give a model to continue from or a configuration to begin with, one of them")
+		return train.Misusef("haenyeo: pretrain: give a model to continue from or a configuration to begin with, one of them")
 	case !one(len(r.Data) > 0, r.Batches != ""):
-		return errors.New("haenyeo: pretrain: give text or recorded batches, one of them")
+		return train.Misusef("haenyeo: pretrain: give text or recorded batches, one of them")
 	case r.Batches == "" && (r.Batch < 1 || r.Seq < 1):
-		return fmt.Errorf("haenyeo: pretrain: batches of %d rows of %d tokens: both must be positive", r.Batch, r.Seq)
+		return train.Misusef("haenyeo: pretrain: batches of %d rows of %d tokens: both must be positive", r.Batch, r.Seq)
 	case r.Steps < 0:
-		return fmt.Errorf("haenyeo: pretrain: %d steps: must be positive", r.Steps)
+		return train.Misusef("haenyeo: pretrain: %d steps: must be positive", r.Steps)
 	}
 	return nil
 }
 
-// prepareOut makes the output directory, and refuses one that holds something else.
-func (r *PretrainRequest) prepareOut() error {
+// suits refuses, before any data is read, what a model of shape cfg cannot be trained with.
+func (r *PretrainRequest) suits(cfg *model.Config) error {
+	steps := r.Steps
+	if steps == 0 {
+		steps = 1 << 20 // unknown yet, and perhaps many
+	}
+	o := r.Options(steps)
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	if err := o.Suits(cfg); err != nil {
+		return err
+	}
+	if r.Batches != "" {
+		return nil
+	}
+	if window := cfg.MaxPositionEmbeddings; window > 0 && r.Seq > window {
+		return train.Misusef("haenyeo: pretrain: rows of %d tokens, but the model's window (max_position_embeddings) is %d: give at most that as --seq", r.Seq, window)
+	}
+	return fits(cfg, r.Batch, r.Seq)
+}
+
+// fits refuses what there is no memory for.
+func fits(cfg *model.Config, batch, seq int) error {
+	need := train.Memory(cfg, batch, seq)
+	if _, free := machine.Memory(); free > 0 && need > free {
+		return fmt.Errorf("haenyeo: pretrain: this model and batches of %d rows of %d tokens need about %d MB of memory, and %d MB are free: choose a smaller model, --batch or --seq",
+			batch, seq, need>>20, free>>20)
+	}
+	return nil
+}
+
+// lookAtOut refuses an output directory that holds something else.
+func (r *PretrainRequest) lookAtOut() error {
 	if r.Out == "" {
 		return nil
 	}
-	entries, err := os.ReadDir(r.Out)
-	if err == nil && len(entries) > 0 && !r.Resume {
-		return fmt.Errorf("haenyeo: pretrain: %q is not empty: choose another output directory, or resume the run in it", r.Out)
+	vacant, other, err := train.Vacant(r.Out)
+	switch {
+	case err != nil:
+		return fmt.Errorf("haenyeo: pretrain: output directory: %w: choose another --out", err)
+	case r.Resume && train.HasRun(r.Out):
+		return nil
+	case r.Resume && vacant:
+		return fmt.Errorf("haenyeo: pretrain: %q holds no run to resume: leave out --resume, or give the --out of the run", r.Out)
+	case r.Resume:
+		return fmt.Errorf("haenyeo: pretrain: %q holds something else (%q, for one) and no run to resume: give the --out of the run", r.Out, other)
+	case vacant:
+		return nil
+	case train.HasRun(r.Out):
+		return fmt.Errorf("haenyeo: pretrain: %q is not empty: --resume continues the run in it; or choose another --out", r.Out)
 	}
-	if err := os.MkdirAll(r.Out, 0o777); err != nil {
-		return fmt.Errorf("haenyeo: pretrain: output directory: %w", err)
-	}
-	return nil
+	return fmt.Errorf("haenyeo: pretrain: %q is not empty (it holds %q, for one): choose another --out", r.Out, other)
 }
 
 // data is what a run trains on.
@@ -197,6 +243,9 @@ func (d *data) text(ctx context.Context, r *PretrainRequest) error {
 	text, err := corpus.Open(ctx, r.Data, corpus.Options{})
 	if err != nil {
 		return err
+	}
+	if skips := text.Report().Skips(); skips != "" {
+		cmp.Or(r.Logger, slog.Default()).Warn("pretrain: " + skips)
 	}
 	opt := tokenOptions(d.tok)
 	learn, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Train), opt)

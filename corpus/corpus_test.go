@@ -195,6 +195,9 @@ func TestSkips(t *testing.T) {
 	if r.SkipCount != 9 || len(r.Skipped) != 9 {
 		t.Errorf("left out %v", r.Skipped)
 	}
+	if s := r.Skips(); !strings.HasPrefix(s, "skipped 9 files: 4 not UTF-8, 3 binary, 2 UTF-16") {
+		t.Error(s)
+	}
 	for _, s := range r.Skipped {
 		if filepath.Base(s.Path) == "late.txt" && s.Reason != fmt.Sprintf("not UTF-8 at byte %d", len(late)) {
 			t.Errorf("late.txt: %s", s.Reason)

@@ -79,15 +79,7 @@ func trainModel(ctx context.Context, r *Request, rec *record, m *material) (trai
 	if err != nil {
 		return train.Done{}, err
 	}
-	if !r.Resume {
-		if rec.Config, err = cfg.JSON(); err != nil {
-			return train.Done{}, err
-		}
-		if err := rec.write(r.Out); err != nil {
-			return train.Done{}, err
-		}
-	}
-	if err := m.tok.Save(r.Out); err != nil {
+	if rec.Config, err = cfg.JSON(); err != nil {
 		return train.Done{}, err
 	}
 	s := &sampler{m: net, tok: m.tok, prompts: m.prompts, seed: p.Options.Seed, every: p.Pace.SampleEvery, last: p.Options.Steps}
@@ -95,6 +87,14 @@ func trainModel(ctx context.Context, r *Request, rec *record, m *material) (trai
 		Model: net, Engine: r.Engine, Source: m.source, Options: p.Options, Pace: p.Pace,
 		Start: func() error { net.Init(p.Options.Seed); return nil },
 		Dir:   r.Out, Resume: r.Resume, Plan: p.event(),
+		Begin: func() error {
+			if !r.Resume {
+				if err := rec.write(r.Out); err != nil {
+					return err
+				}
+			}
+			return m.tok.Save(r.Out)
+		},
 		Validation: m.validation, Sample: s.sample,
 		Emit: func(e train.Event) {
 			if _, again := e.(train.Plan); !again && r.Emit != nil {

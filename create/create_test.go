@@ -290,6 +290,42 @@ func TestOtherShapes(t *testing.T) {
 	}
 }
 
+// TestLeftoversAreNoObstacle: what a start that was killed leaves is nothing, and goes away.
+func TestLeftoversAreNoObstacle(t *testing.T) {
+	r := request(t)
+	r.Steps = 3
+	if err := os.Mkdir(r.Out, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	partial := filepath.Join(r.Out, ".run.json.0123abcd.partial")
+	for _, f := range []string{partial, filepath.Join(r.Out, train.LogName)} {
+		if err := os.WriteFile(f, nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again := r
+	again.Resume, again.Config, again.Steps = true, nil, 0
+	if _, err := Run(context.Background(), again); err == nil || !strings.Contains(err.Error(), "no run to resume") {
+		t.Errorf("%v", err)
+	}
+	binary := filepath.Join(filepath.Dir(r.Data[0]), "x.bin")
+	if err := os.WriteFile(binary, []byte{0, 1}, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	r.Data = append(r.Data, binary)
+	var said strings.Builder
+	r.Logger = slog.New(slog.NewTextHandler(&said, nil))
+	if _, err := Run(context.Background(), r); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(partial); err == nil {
+		t.Error("a partial file is still there")
+	}
+	if !strings.Contains(said.String(), "skipped 1 file: 1 binary") {
+		t.Errorf("said %q", said.String())
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	e := engine(t)
 	data, few := text(t, 400), text(t, 20)

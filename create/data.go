@@ -30,7 +30,14 @@ func (r *Request) openCorpus(ctx context.Context) (*corpus.Corpus, error) {
 	if len(r.Data) == 0 {
 		return corpus.Embedded(ctx, corpus.Options{})
 	}
-	return corpus.Open(ctx, r.Data, corpus.Options{})
+	c, err := corpus.Open(ctx, r.Data, corpus.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if skips := c.Report().Skips(); skips != "" {
+		r.logger().Warn("create: " + skips)
+	}
+	return c, nil
 }
 
 // material is the text, ready to be trained on.

@@ -35,10 +35,10 @@ type record struct {
 // else is an error.
 func lookAt(dir string, resume bool) (*record, error) {
 	if dir == "" {
-		return nil, errors.New("create: no output directory was given (--out)")
+		return nil, train.Misusef("create: no output directory was given (--out)")
 	}
-	entries, err := os.ReadDir(dir)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+	vacant, other, err := train.Vacant(dir)
+	if vacant {
 		if resume {
 			return nil, fmt.Errorf("create: %q holds no run to resume: leave out --resume, or give the --out of the run", dir)
 		}
@@ -49,7 +49,7 @@ func lookAt(dir string, resume bool) (*record, error) {
 	}
 	b, err := os.ReadFile(filepath.Join(dir, recordFile))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("create: %q holds something else (%q, for one): choose another --out, or empty it", dir, entries[0].Name())
+		return nil, fmt.Errorf("create: %q holds something else (%q, for one): choose another --out, or empty it", dir, other)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("create: %w", err)
@@ -110,11 +110,8 @@ func isFinished(dir string) (bool, error) {
 	return done, nil
 }
 
-// write makes dir, if need be, and run.json in it.
+// write makes run.json in dir.
 func (rec *record) write(dir string) error {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return fmt.Errorf("create: output directory: %w: choose another --out", err)
-	}
 	b, err := json.MarshalIndent(rec, "", "\t")
 	if err != nil {
 		return fmt.Errorf("create: %w", err)

@@ -68,7 +68,7 @@ func decide(ctx context.Context, r *Request, c *corpus.Corpus, began time.Time) 
 
 	// One measurement of the smallest tells roughly about the others; the chosen one is measured.
 	best := candidates[0]
-	if need, free, ok := fits(&best.config); !ok {
+	if need, free, ok := best.fits(); !ok {
 		return nil, fmt.Errorf("create: size %s needs about %d MB of memory and %d MB are free: choose a smaller size", best.Preset, need>>20, free>>20)
 	}
 	s, err := best.measure(ctx, r)
@@ -111,12 +111,10 @@ func choose(candidates []*plan, work, unique float64) *plan {
 	return best
 }
 
-// fits says whether a model of cfg can be trained in the memory that is free: weights, gradients,
-// two moments and packed weights of 4 bytes each, and as much again for everything else.
-func fits(cfg *model.Config) (need, free int64, ok bool) {
-	total, _ := cfg.Sizes()
+// fits says whether the model can be trained in the memory that is free.
+func (p *plan) fits() (need, free int64, ok bool) {
 	_, free = machine.Memory()
-	need = total*5*4*5/4 + baseMB<<20
+	need = train.Memory(&p.config, p.Batch, p.Seq) + baseMB<<20
 	return need, free, free <= 0 || need <= free
 }
 
@@ -144,13 +142,14 @@ func (r *Request) candidates(text int64) []*plan {
 			vocab = vocabFor(p.vocab, text)
 		}
 		c := p.forVocab(vocab)
-		if _, _, ok := fits(&c); !ok && len(ps) > 0 {
-			break // the larger ones need more
-		}
-		ps = append(ps, &plan{
+		candidate := &plan{
 			Preset: p.name, Vocab: vocab, Fixed: r.Vocab > 0, Batch: p.batch, Seq: p.seq,
 			Options: options(&c, p.lr), config: c,
-		})
+		}
+		if _, _, ok := candidate.fits(); !ok && len(ps) > 0 {
+			break // the larger ones need more
+		}
+		ps = append(ps, candidate)
 	}
 	return ps
 }

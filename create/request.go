@@ -4,13 +4,13 @@ package create
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/tokenizer"
 	"github.com/haenyeo/haenyeo/train"
 )
 
@@ -35,21 +35,21 @@ type Request struct {
 	Logger   *slog.Logger                     `json:"-"` // nil: slog.Default
 }
 
-// check also spells the size as its preset does.
+// check reports, as a train.Misuse, what makes no sense. It also spells the size as its preset does.
 func (r *Request) check() error {
 	switch {
 	case r.Engine == nil:
 		return errors.New("create: no engine: this is a mistake in the calling program")
 	case r.Budget < 0:
-		return fmt.Errorf("create: budget %v: must be positive", r.Budget)
+		return train.Misusef("create: budget %v: must be positive", r.Budget)
 	case r.Steps < 0:
-		return fmt.Errorf("create: %d steps: must be positive", r.Steps)
+		return train.Misusef("create: %d steps: must be positive", r.Steps)
 	case r.Vocab < 0:
-		return fmt.Errorf("create: vocabulary %d: must be positive", r.Vocab)
+		return train.Misusef("create: vocabulary %d: must be positive", r.Vocab)
 	case r.Steps > 0 && r.Budget > 0:
-		return fmt.Errorf("create: both %d steps and a budget of %v were given: the budget decides the number of steps, give one of them", r.Steps, r.Budget)
+		return train.Misusef("create: both %d steps and a budget of %v were given: the budget decides the number of steps, give one of them", r.Steps, r.Budget)
 	case r.Config != nil && r.Size != "" && !strings.EqualFold(r.Size, "auto"):
-		return fmt.Errorf("create: both a size (%s) and a configuration were given: give one of them", r.Size)
+		return train.Misusef("create: both a size (%s) and a configuration were given: give one of them", r.Size)
 	}
 	if strings.EqualFold(r.Size, "auto") {
 		r.Size = ""
@@ -57,7 +57,7 @@ func (r *Request) check() error {
 	if r.Size != "" {
 		p, err := findPreset(r.Size)
 		if err != nil {
-			return err
+			return train.Misusef("%w", err)
 		}
 		r.Size = p.name
 	}
@@ -66,8 +66,15 @@ func (r *Request) check() error {
 			return err
 		}
 		if r.Vocab > 0 && r.Vocab != r.Config.VocabSize {
-			return fmt.Errorf("create: vocabulary %d was asked for, but the configuration has %d: give one of them", r.Vocab, r.Config.VocabSize)
+			return train.Misusef("create: vocabulary %d was asked for, but the configuration has %d: give one of them", r.Vocab, r.Config.VocabSize)
 		}
+	}
+	vocab := r.Vocab
+	if r.Config != nil {
+		vocab = r.Config.VocabSize
+	}
+	if least := 256 + len(tokenizer.DefaultSpecialTokens()); vocab > 0 && vocab < least {
+		return train.Misusef("create: a vocabulary of %d is too small: bytes and special tokens need %d", vocab, least)
 	}
 	return nil
 }

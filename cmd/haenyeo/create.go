@@ -7,6 +7,7 @@ import (
 
 	"github.com/haenyeo/haenyeo/create"
 	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/train"
 )
 
@@ -39,7 +40,7 @@ func (f *making) request(a *app, resumed string) (create.Request, error) {
 	}
 	var err error
 	if f.Config != "" {
-		if r.Config, err = readConfigFile(f.Config); err != nil {
+		if r.Config, err = model.ReadConfigFile(f.Config); err != nil {
 			return r, err
 		}
 	}

@@ -178,9 +178,32 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"create --size XL", exitUsage, "XL"},
 		{"create --data MISSING DIR/config.json --out x", exitFailed, "no such file"},
 		{"pretrain --model DIR --batches x y", exitUsage, "--data or --batches"},
-		{"create --steps 5 --budget 5m --out x", exitFailed, "one of them"},
+		{"create --steps 5 --budget 5m --out x", exitUsage, "one of them"},
 		{"create --out DIR", exitFailed, "something else"},
 		{"create --resume --out EMPTY", exitFailed, "no run to resume"},
+		{"create --steps=-1 --out x", exitUsage, "--steps"},
+		{"create --steps 0 --out x", exitUsage, "--steps"},
+		{"create --budget=-5m --out x", exitUsage, "--budget"},
+		{"create --budget 0s --out x", exitUsage, "--budget"},
+		{"create --vocab=-1 --out x", exitUsage, "vocabulary"},
+		{"create --vocab 10 --out x", exitUsage, "too small"},
+		{"create --config DIR/config.json --size S --out x", exitUsage, "one of them"},
+		{"create --out=", exitUsage, "--out"},
+		{"pretrain --model DIR --data DIR/config.json --batch 0", exitUsage, "positive"},
+		{"pretrain --model DIR --data DIR/config.json --steps=-1", exitUsage, "--steps"},
+		{"pretrain --model DIR --data DIR/config.json --betas 2,3", exitUsage, "betas"},
+		{"pretrain --model DIR --data DIR/config.json --eps 0", exitUsage, "eps"},
+		{"pretrain --model DIR --data DIR/config.json --clip=-1", exitUsage, "clip"},
+		{"pretrain --model DIR --data DIR/config.json --ema 1", exitUsage, "EMA"},
+		{"pretrain --model DIR --data DIR/config.json --weight-decay inf", exitUsage, "weight decay"},
+		{"pretrain --model DIR --data DIR/config.json --mtp-lambda 1", exitUsage, "multi-token"},
+		{"pretrain --model DIR --data DIR/config.json --seq 100000", exitUsage, "max_position_embeddings"},
+		{"pretrain --model DIR --data DIR/config.json --batch 100000000000 --seq 16", exitFailed, "MB are free"},
+		{"pretrain --model DIR --data DIR/config.json --eval-every=-1", exitUsage, "--eval-every"},
+		{"pretrain --model DIR --data DIR/config.json --checkpoint-every=-1", exitUsage, "--checkpoint-every"},
+		{"pretrain --model DIR --data DIR/config.json --seq 16 --resume --out EMPTY", exitFailed, "no run to resume"},
+		{"pretrain --model DIR --data DIR/config.json --seq 16 --resume --out DIR", exitFailed, "something else"},
+		{"pretrain --model DIR --data DIR/config.json --seq 16 --out DIR", exitFailed, "is not empty"},
 		{"bench train --steps 2", exitUsage, "--steps"},
 		{"bench decode MISSING", exitFailed, "config.json"},
 		{"version", exitDone, ""},
@@ -432,7 +455,7 @@ func TestTokenizerCommands(t *testing.T) {
 			t.Errorf("%s %q: status %d, %s", bad.command, bad.stdin, status, says)
 		}
 	}
-	status, _, says := execute(t, "", "tokenizer", "train", "--vocab", "90000", "--out", dir, testTextFile(t))
+	status, _, says := execute(t, "", "tokenizer", "train", "--vocab", "90000", "--out", filepath.Join(t.TempDir(), "new"), testTextFile(t))
 	if status != exitUsage || !strings.Contains(says, "at most") {
 		t.Errorf("too large a vocabulary: status %d, %s", status, says)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 
@@ -23,9 +22,9 @@ type pretrainCmd struct {
 	Batches   string   `placeholder:"FILE" help:"Recorded batches instead of text: tensor tokens [N,B,T+1] of a safetensors file."`
 	Out       string   `placeholder:"DIR" help:"Directory for checkpoints and the result. Default: nothing is kept."`
 	Resume    bool     `help:"Continue from the last checkpoint in --out."`
-	Steps     *int     `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
+	Steps     int      `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
 	Batch     int      `default:"16" placeholder:"N" help:"Rows of a batch of text. Default: ${default}."`
-	Seq       int      `default:"256" placeholder:"N" help:"Tokens of a row of text. Default: ${default}."`
+	Seq       *int     `placeholder:"N" help:"Tokens of a row of text. Default: 256, or the window of the model if that is smaller."`
 	Seed      uint64   `default:"1" placeholder:"N" help:"Seed of fresh weights and of the order of the text. Default: ${default}."`
 
 	Optimizer    string    `enum:"adamw,muon" default:"adamw" placeholder:"NAME" help:"adamw or muon. Default: ${default}."`
@@ -90,7 +89,7 @@ func (c *pretrainCmd) Run(a *app) error {
 	}
 	w := &watch{a: a, peak: 1e9 * e.Peak(parseDType(c.DType))}
 	r := haenyeo.PretrainRequest{
-		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.Seq, Steps: c.Steps, Seed: c.Seed,
+		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.seq(config), Steps: c.Steps, Seed: c.Seed,
 		Out: c.Out, Resume: c.Resume, Engine: e, Options: options, Emit: w.event, Logger: a.log,
 		Pace: func(steps int) train.Pace {
 			return train.Pace{EvalEvery: or(c.EvalEvery, share(steps, 20)), CheckpointEvery: or(c.CheckpointEvery, share(steps, 10)), Retries: 3}
@@ -128,8 +127,8 @@ func (c *pretrainCmd) config() (*model.Config, error) {
 		return nil, misuse("give --data or --batches, one of them")
 	case c.Resume && c.Out == "":
 		return nil, misuse("--resume needs the --out of the run")
-	case c.Steps != nil && *c.Steps < 1:
-		return nil, misuse("--steps %d: must be positive", *c.Steps)
+	case c.Steps < 0:
+		return nil, misuse("--steps %d: must be positive", c.Steps)
 	case c.EvalEvery < 0 || c.CheckpointEvery < 0:
 		return nil, misuse("--eval-every and --checkpoint-every: give a positive number of steps")
 	case len(c.Betas) != 0 && len(c.Betas) != 2:
@@ -138,7 +137,18 @@ func (c *pretrainCmd) config() (*model.Config, error) {
 	if c.Model != "" {
 		return model.ReadConfig(c.Model)
 	}
-	return readConfigFile(c.Config)
+	return model.ReadConfigFile(c.Config)
+}
+
+// seq is the length of a row.
+func (c *pretrainCmd) seq(config *model.Config) int {
+	switch {
+	case c.Seq != nil:
+		return *c.Seq
+	case config.MaxPositionEmbeddings > 0:
+		return min(defaultSeq, config.MaxPositionEmbeddings)
+	}
+	return defaultSeq
 }
 
 // options returns the hyper-parameters for a number of steps: the trainer's defaults, overridden by
@@ -178,6 +188,8 @@ func (c *pretrainCmd) options(config *model.Config) (func(steps int) train.Optio
 	return options, nil
 }
 
+const defaultSeq = 256
+
 // share is a pace of n times in a run of steps.
 func share(steps, n int) int { return max(1, (steps+n-1)/n) }
 
@@ -186,17 +198,4 @@ func or(flag, otherwise int) int {
 		return flag
 	}
 	return otherwise
-}
-
-// readConfigFile reads a config.json by its own name.
-func readConfigFile(path string) (*model.Config, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	c, err := model.ParseConfig(text)
-	if err != nil {
-		return nil, fmt.Errorf("%w (in %q)", err, path)
-	}
-	return c, nil
 }
