@@ -124,7 +124,7 @@ func (m *Model) Sampling() infer.Sampling { return m.sampling }
 // <｜User｜> are recognised in it: do not pass text of strangers.
 func (m *Model) Encode(text string) ([]int32, error) {
 	if m.tok == nil {
-		return nil, errors.New("haenyeo: the model has no tokenizer (tokenizer.json): give token ids")
+		return nil, errors.New("haenyeo: the model has no tokenizer that this program knows (tokenizer.json, or byte-level BPE in a GGUF): give token ids")
 	}
 	ids := m.tok.Encode(nil, text, tokenizer.EncodeOptions{AddSpecial: true})
 	if bos, ok := m.tok.BOS(); ok && len(ids) > 1 && ids[0] == bos && ids[1] == bos {
@@ -220,6 +220,9 @@ func (m *Model) BitsPerByte(ctx context.Context, paths []string) (total corpus.L
 	text, err := corpus.Open(ctx, paths, corpus.Options{ValidationShare: -1})
 	if err != nil {
 		return total, nil, err
+	}
+	if skips := text.Report().Skips(); skips != "" {
+		m.log.Warn(skips)
 	}
 	tokens, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Train), tokenOptions(m.tok))
 	if err != nil {

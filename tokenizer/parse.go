@@ -19,6 +19,9 @@ const maxFileBytes = 512 << 20
 // Load reads tokenizer.json from dir and, where they are there, tokenizer_config.json and chat_template.jinja.
 func Load(dir string) (*Tokenizer, error) {
 	model, err := readFile(filepath.Join(dir, "tokenizer.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: is %q the directory of a model or a tokenizer?", err, dir)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"golang.org/x/term"
+
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/train"
 )
@@ -21,7 +23,8 @@ import (
 type app struct {
 	globals
 	ctx    context.Context // ends at the first Ctrl-C
-	stdin  io.Reader
+	stdin  io.Reader       // ends with ctx
+	typed  bool            // stdin is a terminal
 	stdout *bufio.Writer
 	stderr io.Writer
 	log    *slog.Logger
@@ -33,8 +36,10 @@ type app struct {
 func newApp(ctx context.Context, g globals, stdin io.Reader, stdout, stderr io.Writer) *app {
 	level := slog.LevelWarn - slog.Level(4*g.Verbose) // -v Info, -vv Debug
 	bar := newProgress(stderr)
+	f, ok := stdin.(*os.File)
 	return &app{
-		globals: g, ctx: ctx, stdin: stdin, stdout: bufio.NewWriter(stdout), stderr: stderr, bar: bar,
+		globals: g, ctx: ctx, stdin: &patience{ctx: ctx, from: stdin}, typed: ok && term.IsTerminal(int(f.Fd())),
+		stdout: bufio.NewWriter(stdout), stderr: stderr, bar: bar,
 		log: slog.New(slog.NewTextHandler(bar.writer(), &slog.HandlerOptions{Level: level})),
 	}
 }

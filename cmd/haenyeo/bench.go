@@ -20,6 +20,10 @@ type benchCmd struct {
 	Kernels   benchKernelsCmd   `cmd:"" help:"The operations of a training step, one by one."`
 }
 
+func (benchCmd) Help() string {
+	return "Best and median of several runs on this machine as it is now: what else runs makes them smaller.\n\nExample:\n\n\thaenyeo bench train --preset S"
+}
+
 // measure prints one result, or passes the error on.
 func (a *app) measure(r bench.Result, err error) error {
 	if err != nil {

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -76,6 +78,12 @@ func (c *convertCmd) toGGUF(a *app) (conversion, error) {
 	if err != nil {
 		return conversion{}, usageError{err}
 	}
+	if err := vacant(c.Out); err != nil {
+		return conversion{}, fmt.Errorf("convert: %w", err)
+	}
+	if _, err := os.Stat(filepath.Join(c.Model, "tokenizer.json")); errors.Is(err, fs.ErrNotExist) {
+		a.log.Warn("the model has no tokenizer.json: the GGUF will know token ids only")
+	}
 	if n := config.NumNextnPredictLayers; n > 0 {
 		a.log.Warn("the multi-token prediction layer is left out: the GGUF holds the main model", "layers", n)
 	}
@@ -131,11 +139,19 @@ func (c *convertCmd) toDir(a *app) (conversion, error) {
 	if names, err := os.ReadDir(c.Out); err == nil && len(names) > 0 {
 		return conversion{}, fmt.Errorf("convert: %q is not empty: give a new directory", c.Out)
 	}
+	undo, err := writableDir(c.Out)
+	if err != nil {
+		return conversion{}, fmt.Errorf("convert: %w", err)
+	}
+	defer undo()
 	m, err := a.open(c.Model, "f32")
 	if err != nil {
 		return conversion{}, err
 	}
 	defer m.Close()
+	if m.Tokenizer() == nil {
+		a.log.Warn("the GGUF has no tokenizer that this program knows: the directory will have no tokenizer.json")
+	}
 	if err := m.Save(c.Out, dt); err != nil {
 		return conversion{}, err
 	}

@@ -73,6 +73,9 @@ func (c *doctorCmd) Run(a *app) error {
 		d.Tiers[x.DType.String()] = t
 	}
 	d.Peaks.F32GFLOPS, d.Peaks.BF16GFLOPS = e.Peak(kernel.F32), e.Peak(kernel.BF16)
+	if err := a.ctx.Err(); err != nil {
+		return err
+	}
 	d.Peaks.ReadGBs = machine.ReadBandwidth(e, 200*time.Millisecond) / 1e9
 	total, available := machine.Memory()
 	d.Memory.TotalMB, d.Memory.AvailableMB = total>>20, available>>20
@@ -80,6 +83,9 @@ func (c *doctorCmd) Run(a *app) error {
 		available = total / 2
 	}
 	d.Fits.TrainParams, d.Fits.RunParams = available/trainBytes, available/runBytes
+	if err := a.ctx.Err(); err != nil {
+		return err
+	}
 	if a.JSON {
 		return a.emit(d)
 	}

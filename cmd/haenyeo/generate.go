@@ -3,11 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
-
-	"golang.org/x/term"
 
 	"github.com/haenyeo/haenyeo"
 )
@@ -45,6 +42,11 @@ func (c *generateCmd) Run(a *app) error {
 	}
 	if c.MaxTokens != nil && *c.MaxTokens < 0 {
 		return misuse("--max-tokens %d: give 0 or more", *c.MaxTokens)
+	}
+	for _, s := range c.Stop {
+		if s == "" {
+			return misuse("--stop: an empty text would stop at once, give at least one character")
+		}
 	}
 	started := time.Now()
 	m, err := a.open(c.Model, c.DType)
@@ -109,15 +111,15 @@ func set[T any](dst *T, flag *T) {
 	}
 }
 
-// maxPrompt bounds what is read from stdin.
-const maxPrompt = 64 << 20
+// maxPrompt bounds the bytes of a prompt: more than any window holds.
+const maxPrompt = 16 << 20
 
 // prompt is the flag, or what stdin holds without the newline that ends it.
 func (a *app) prompt(flag *string) (string, error) {
 	if flag != nil {
 		return *flag, nil
 	}
-	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if a.typed {
 		a.say("Type the prompt, then Ctrl-D on an empty line.")
 	}
 	text, err := io.ReadAll(io.LimitReader(a.stdin, maxPrompt+1))

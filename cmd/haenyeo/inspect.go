@@ -10,6 +10,7 @@ import (
 	"github.com/haenyeo/haenyeo/export"
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/model"
 )
 
@@ -18,7 +19,7 @@ type inspectCmd struct {
 }
 
 func (inspectCmd) Help() string {
-	return "Shows architecture, shapes, types and sizes, and what would keep the model from loading.\n\nExample:\n\n\thaenyeo inspect my-model"
+	return "Shows architecture, shapes, types and sizes, and what of these would keep the model from loading. The weights themselves are not read.\n\nExample:\n\n\thaenyeo inspect my-model"
 }
 
 // inspection is what inspect prints.
@@ -93,7 +94,7 @@ func newInspection() *inspection {
 // inspectDir reads config.json and the headers of the safetensors. A configuration that this
 // program does not know is a finding, not a failure.
 func inspectDir(dir string) (*inspection, error) {
-	text, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	text, err := regular.ReadFile(filepath.Join(dir, "config.json"), 8<<20)
 	if err != nil {
 		return nil, fmt.Errorf("inspect: %w: is %q a model directory?", err, dir)
 	}
@@ -134,7 +135,7 @@ func inspectSafetensors(path string) (*inspection, error) {
 	}
 	defer weights.Close()
 	r := newInspection()
-	r.Architecture = weights.Metadata()["format"]
+	r.Architecture = "unknown" // only config.json says it
 	r.safetensors(weights)
 	r.Problems = append(r.Problems, "a single safetensors file has no config.json: give the model's directory")
 	return r, nil

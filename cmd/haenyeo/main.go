@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
 	"syscall"
@@ -66,6 +67,8 @@ func (e usageError) Unwrap() error { return e.error }
 func misuse(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 func main() {
+	// A reader that goes away is then an error of writing, not the end of a run that could go on.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := interruptible(context.Background(), os.Stderr)
 	status := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
 	stop()
@@ -75,11 +78,11 @@ func main() {
 // run executes one command line and returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	var g grammar
-	helped := false
+	helped, help := false, &writer{to: stdout}
 	parser, err := kong.New(&g,
 		kong.Name("haenyeo"),
 		kong.Description("Create small language models of the DeepSeek-V3 architecture on your own machine, and run them."),
-		kong.Writers(stdout, stderr),
+		kong.Writers(help, stderr),
 		pretrainDefaults(),
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
@@ -94,6 +97,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		args = []string{"--help"}
 	}
 	command, err := parser.Parse(args)
+	if help.err != nil {
+		return complain(stderr, help.err)
+	}
 	if helped {
 		return exitDone
 	}
@@ -142,12 +148,32 @@ func (a *app) status(err error) int {
 		}
 		fmt.Fprintf(a.stderr, "haenyeo: %s\n", why)
 		return exitInterrupted
-	case errors.Is(err, syscall.EPIPE):
+	}
+	return complain(a.stderr, err)
+}
+
+// complain prints err as one line and returns the exit status that it stands for.
+func complain(stderr io.Writer, err error) int {
+	if errors.Is(err, syscall.EPIPE) {
 		return exitFailed // the reader of our output went away; nobody is there to read a complaint
 	}
-	fmt.Fprintf(a.stderr, "haenyeo: %s\n", strings.TrimPrefix(err.Error(), "haenyeo: ")) // the root package names itself too
+	fmt.Fprintf(stderr, "haenyeo: %s\n", strings.TrimPrefix(err.Error(), "haenyeo: ")) // the root package names itself too
 	if errors.As(err, new(usageError)) || errors.As(err, new(train.Misuse)) {
 		return exitUsage
 	}
 	return exitFailed
+}
+
+// writer remembers the first error of writing.
+type writer struct {
+	to  io.Writer
+	err error
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if w.err == nil {
+		w.err = err
+	}
+	return n, err
 }

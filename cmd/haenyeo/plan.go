@@ -18,6 +18,9 @@ func (c *planCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	if err := a.ctx.Err(); err != nil {
+		return err
+	}
 	if a.JSON {
 		return a.emit(p)
 	}

@@ -19,8 +19,14 @@ type tokenizerCmd struct {
 	Decode tokenizerDecodeCmd `cmd:"" help:"Turn the token ids on stdin into text."`
 }
 
-// maxInput bounds stdin, and with --lines a line of it.
-const maxInput = 256 << 20
+func (tokenizerCmd) Help() string {
+	return "Train writes a tokenizer.json; encode and decode work with any model's.\n\nExample:\n\n\thaenyeo tokenizer train --vocab 8192 --out my-tokenizer books/"
+}
+
+const (
+	maxLine = tokenizer.MaxUncut // bytes of a line with --lines
+	maxIDs  = 64 << 20           // bytes of a list of ids
+)
 
 type tokenizerEncodeCmd struct {
 	Dir     string `arg:"" help:"Directory with tokenizer.json."`
@@ -37,15 +43,19 @@ func (c *tokenizerEncodeCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	options := tokenizer.EncodeOptions{AddSpecial: c.Special}
+	if !c.Lines {
+		return c.whole(a, t, options)
+	}
 	var ids []int32
-	for text, err := range texts(a.stdin, c.Lines) {
+	for text, err := range texts(a.stdin) {
 		if err == nil {
 			err = a.ctx.Err()
 		}
 		if err != nil {
 			return err
 		}
-		ids = t.Encode(ids[:0], text, tokenizer.EncodeOptions{AddSpecial: c.Special})
+		ids = t.Encode(ids[:0], text, options)
 		if a.JSON {
 			err = a.emit(struct {
 				IDs []int32 `json:"ids"`
@@ -60,17 +70,41 @@ func (c *tokenizerEncodeCmd) Run(a *app) error {
 	return nil
 }
 
-// texts yields the one text of r, or with lines the JSON string of every line.
-func texts(r io.Reader, lines bool) iter.Seq2[string, error] {
+// whole encodes all of stdin as one text, of which the ids are printed as they come.
+func (c *tokenizerEncodeCmd) whole(a *app, t *tokenizer.Tokenizer, options tokenizer.EncodeOptions) error {
+	before, between, after := "", ",", ""
+	if a.JSON {
+		before, after = `{"ids":[`, "]}"
+	}
+	a.stdout.WriteString(before)
+	first := true
+	err := t.EncodeReader(a.stdin, options, func(ids []int32) error {
+		for _, id := range ids {
+			if !first {
+				a.stdout.WriteString(between)
+			}
+			first = false
+			a.stdout.WriteString(strconv.Itoa(int(id)))
+		}
+		return a.stdout.Flush()
+	})
+	if err != nil {
+		return fmt.Errorf("stdin: %w", err)
+	}
+	return a.print("%s", after)
+}
+
+// texts yields the JSON string of every line of r.
+func texts(r io.Reader) iter.Seq2[string, error] {
 	return func(yield func(string, error) bool) {
-		for line, err := range inputs(r, lines) {
+		for line, err := range inputs(r, true) {
 			var text string
-			if err == nil && lines {
+			if err == nil && !strings.HasPrefix(strings.TrimSpace(line.text), `"`) {
+				err = fmt.Errorf("stdin, line %d is not a JSON string", line.number) // null would pass for one
+			} else if err == nil {
 				if jerr := json.Unmarshal([]byte(line.text), &text); jerr != nil {
 					err = fmt.Errorf("stdin, line %d is not a JSON string: %w", line.number, jerr)
 				}
-			} else {
-				text = line.text
 			}
 			if !yield(text, err) || err != nil {
 				return
@@ -88,15 +122,15 @@ type inputLine struct {
 func inputs(r io.Reader, lines bool) iter.Seq2[inputLine, error] {
 	return func(yield func(inputLine, error) bool) {
 		if !lines {
-			b, err := io.ReadAll(io.LimitReader(r, maxInput+1))
-			if err == nil && len(b) > maxInput {
-				err = fmt.Errorf("stdin has more than %d MB: use --lines", maxInput>>20)
+			b, err := io.ReadAll(io.LimitReader(r, maxIDs+1))
+			if err == nil && len(b) > maxIDs {
+				err = fmt.Errorf("stdin has more than %d MB: give a list a line and use --lines", maxIDs>>20)
 			}
 			yield(inputLine{1, string(b)}, err)
 			return
 		}
 		s := bufio.NewScanner(r)
-		s.Buffer(nil, maxInput)
+		s.Buffer(nil, maxLine)
 		n := 0
 		for s.Scan() {
 			if n++; strings.TrimSpace(s.Text()) != "" && !yield(inputLine{n, s.Text()}, nil) {
@@ -104,7 +138,7 @@ func inputs(r io.Reader, lines bool) iter.Seq2[inputLine, error] {
 			}
 		}
 		if err := s.Err(); errors.Is(err, bufio.ErrTooLong) {
-			yield(inputLine{}, fmt.Errorf("stdin, line %d is longer than %d MB: split it", n+1, maxInput>>20))
+			yield(inputLine{}, fmt.Errorf("stdin, line %d is longer than %d MB: split it", n+1, maxLine>>20))
 		} else if err != nil {
 			yield(inputLine{}, fmt.Errorf("stdin: %w", err))
 		}
@@ -184,28 +218,30 @@ func (l *idList) UnmarshalText(text []byte) error {
 
 // readIDs reads "1,2 3", "[1,2,3]" or {"ids":[1,2,3]}.
 func readIDs(s string) ([]int32, error) {
-	var ids []int32
-	switch s = strings.TrimSpace(s); {
-	case strings.HasPrefix(s, "{"):
-		var o struct {
-			IDs []int32 `json:"ids"`
-		}
+	s = strings.TrimSpace(s)
+	if strings.HasPrefix(s, "{") {
+		var o map[string]json.RawMessage // a struct would take "IDS" too
 		if err := json.Unmarshal([]byte(s), &o); err != nil {
 			return nil, fmt.Errorf("not an object with \"ids\": %w", err)
 		}
-		ids = o.IDs
-	case strings.HasPrefix(s, "["):
-		if err := json.Unmarshal([]byte(s), &ids); err != nil {
-			return nil, fmt.Errorf("not a list of ids: %w", err)
+		list, ok := o["ids"]
+		if s = string(list); !ok || len(o) != 1 || !strings.HasPrefix(s, "[") {
+			return nil, errors.New(`not an object with "ids", a list, and nothing else`)
 		}
-	default:
-		for _, f := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' }) {
-			id, err := strconv.ParseInt(f, 10, 32)
-			if err != nil {
-				return nil, fmt.Errorf("%q is not a token id", f)
-			}
-			ids = append(ids, int32(id))
+	}
+	if strings.HasPrefix(s, "[") {
+		if !json.Valid([]byte(s)) {
+			return nil, errors.New("not a list of ids: the JSON is broken")
 		}
+		s = s[1 : len(s)-1]
+	}
+	var ids []int32
+	for f := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' || r == '\r' }) {
+		id, err := strconv.ParseInt(f, 10, 32)
+		if err != nil {
+			return nil, fmt.Errorf("%q is not a token id", f)
+		}
+		ids = append(ids, int32(id))
 	}
 	return ids, nil
 }

@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/haenyeo/haenyeo/corpus"
@@ -35,11 +35,22 @@ func (c *tokenizerTrainCmd) Run(a *app) error {
 		return misuse("--min-frequency %d: give 1 or more", c.MinFrequency)
 	}
 	started := time.Now()
+	if err := vacant(filepath.Join(c.Out, "tokenizer.json")); err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	undo, err := writableDir(c.Out)
+	if err != nil {
+		return fmt.Errorf("tokenizer: %w", err)
+	}
+	defer undo()
 	text, err := corpus.Open(a.ctx, c.Paths, corpus.Options{ValidationShare: -1})
 	if err != nil {
 		return err
 	}
 	r := text.Report()
+	if skips := r.Skips(); skips != "" {
+		a.log.Warn(skips)
+	}
 	docs := func(yield func(string, error) bool) {
 		for d, err := range text.Documents(a.ctx, corpus.Train) {
 			if !yield(d.Text, err) {
@@ -63,9 +74,6 @@ func (c *tokenizerTrainCmd) Run(a *app) error {
 	}
 	if err != nil {
 		return err
-	}
-	if err := os.MkdirAll(c.Out, 0o777); err != nil {
-		return fmt.Errorf("tokenizer: %w", err)
 	}
 	if err := t.Save(c.Out); err != nil {
 		return err

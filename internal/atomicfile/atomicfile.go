@@ -56,8 +56,11 @@ func Create(path string) (*File, error) {
 		if errors.Is(err, fs.ErrExist) {
 			continue
 		}
-		if err != nil {
-			return nil, fmt.Errorf("atomicfile: creating %q: %w", path, err)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, fmt.Errorf("atomicfile: creating %q: its directory does not exist: make it first (%w)", path, err)
+		case err != nil:
+			return nil, fmt.Errorf("atomicfile: creating %q: %w: choose a place that can be written", path, err)
 		}
 		return &File{path: path, temp: temp, file: file, buf: bufio.NewWriterSize(file, bufferBytes)}, nil
 	}
