@@ -30,6 +30,7 @@ type block struct {
 // layerKeep is what one layer keeps for its backward pass: its parts and the residual stream.
 type layerKeep struct {
 	x, mid, out  []float32 // [T,D] stream before the layer, between its halves, after it
+	xn1, xn2     []float32 // [T,D] normalised inputs of the two halves
 	rstd1, rstd2 []float32 // [T]
 	mla          mlaKeep
 	gqa          gqaKeep
@@ -37,7 +38,7 @@ type layerKeep struct {
 	moe          moeKeep
 }
 
-// keep lays out the layer's part of the arena; the stream is laid out by the pass.
+// keep lays out the layer's part of the arena; [T,D] are laid out by the pass.
 func (b *block) keep(k *layerKeep, a *arena, n int) {
 	k.rstd1, k.rstd2 = a.floats(n), a.floats(n)
 	b.attention.keep(k, a, n)
@@ -47,27 +48,25 @@ func (b *block) keep(k *layerKeep, a *arena, n int) {
 func (b *block) forward(p *pass, k *layerKeep) {
 	d := b.norm1.n
 	p.copyRows(k.mid, d, k.x, d, p.n, d)
-	b.norm1.forward(p, p.s.xn, d, k.rstd1, k.x, d, p.n)
-	b.attention.forward(p, k, k.mid, p.s.xn)
+	b.norm1.forward(p, k.xn1, d, k.rstd1, k.x, d, p.n)
+	b.attention.forward(p, k, k.mid, k.xn1)
 	b.feed(p, k)
 }
 
 func (b *block) feed(p *pass, k *layerKeep) {
 	d := b.norm2.n
 	p.copyRows(k.out, d, k.mid, d, p.n, d)
-	b.norm2.forward(p, p.s.xn, d, k.rstd2, k.mid, d, p.n)
-	b.ffn.forward(p, k, k.out, p.s.xn)
+	b.norm2.forward(p, k.xn2, d, k.rstd2, k.mid, d, p.n)
+	b.ffn.forward(p, k, k.out, k.xn2)
 }
 
 // backward turns p.dx, the gradient of the stream after the layer, into that before it.
 func (b *block) backward(p *pass, k *layerKeep) {
 	d := b.norm1.n
-	b.norm2.forward(p, p.s.xn, d, k.rstd2, k.mid, d, p.n)
-	b.ffn.backward(p, k, p.s.dxn, p.dx, p.s.xn)
+	b.ffn.backward(p, k, p.s.dxn, p.dx, k.xn2)
 	b.norm2.backward(p, p.dx, d, p.s.dxn, d, k.mid, d, k.rstd2, p.n, true)
 
-	b.norm1.forward(p, p.s.xn, d, k.rstd1, k.x, d, p.n)
-	b.attention.backward(p, k, p.s.dxn, p.dx, p.s.xn)
+	b.attention.backward(p, k, p.s.dxn, p.dx, k.xn1)
 	b.norm1.backward(p, p.dx, d, p.s.dxn, d, k.x, d, k.rstd1, p.n, true)
 }
 
@@ -84,7 +83,7 @@ func (b *block) balance(p *pass, k *layerKeep) float64 {
 func (b *block) decode(p *pass, k *layerKeep, c *layerCache) {
 	d := b.norm1.n
 	p.copyRows(k.mid, d, k.x, d, p.n, d)
-	b.norm1.forward(p, p.s.xn, d, k.rstd1, k.x, d, p.n)
-	b.attention.decode(p, k, c, k.mid, p.s.xn)
+	b.norm1.forward(p, k.xn1, d, k.rstd1, k.x, d, p.n)
+	b.attention.decode(p, k, c, k.mid, k.xn1)
 	b.feed(p, k)
 }

@@ -37,6 +37,7 @@ func (m *mtp) keep(k *mtpKeep, a *arena, n int) {
 	k.e = a.floats(n * m.d)
 	k.eRstd, k.hRstd, k.yRstd = a.floats(n), a.floats(n), a.floats(n)
 	k.layer.x, k.layer.mid, k.layer.out = a.floats(n*m.d), a.floats(n*m.d), a.floats(n*m.d)
+	k.layer.xn1, k.layer.xn2 = a.floats(n*m.d), a.floats(n*m.d)
 	m.block.keep(&k.layer, a, n)
 }
 

@@ -1,5 +1,5 @@
-// This file holds the RMSNorm layer, forward and backward. Its outputs are not kept for the backward
-// pass: computing them again costs less than the memory.
+// This file holds the RMSNorm layer, forward and backward. The backward pass needs inputs and rstd;
+// those who need outputs there keep them (block.go) or compute them again (mla.go).
 
 package model
 

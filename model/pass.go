@@ -35,7 +35,7 @@ type pass struct {
 
 // scratch is memory that one layer at a time uses. The parts share floats.
 type scratch struct {
-	xn, dxn []float32 // [T,D] a layer's normalised input and its gradient
+	xn, dxn []float32 // [T,D] a normalised input, where layers do not keep theirs, and its gradient
 	mla     mlaScratch
 	gqa     gqaScratch
 	mlp     [2]mlpScratch
@@ -82,13 +82,16 @@ func (m *Model) layout(p *pass, a *arena, n int) {
 		p.dh, p.dx = a.floats(n*d), a.floats(n*d)
 	}
 
+	p.s.xn = a.floats(n * d)
 	stream := a.floats(n * d)
 	shared := a.mark()
 	for i, b := range m.blocks {
 		k := &p.layers[i]
 		k.x, k.mid, k.out = stream, stream, stream
+		k.xn1, k.xn2 = p.s.xn, p.s.xn
 		if train {
 			k.mid, k.out = a.floats(n*d), a.floats(n*d)
+			k.xn1, k.xn2 = a.floats(n*d), a.floats(n*d)
 			stream = k.out
 		} else {
 			a.rewind(shared)
@@ -105,7 +108,6 @@ func (m *Model) layout(p *pass, a *arena, n int) {
 		a.nf = a.top // scratch is alive together with the largest layer
 	}
 
-	p.s.xn = a.floats(n * d)
 	if train {
 		p.s.dxn = a.floats(n * d)
 	}
