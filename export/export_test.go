@@ -3,6 +3,7 @@ package export
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
@@ -312,7 +313,7 @@ func TestTokenizerOfAnotherKind(t *testing.T) {
 		{map[string]any{"tokenizer.ggml.model": "llama"}, true},
 		{map[string]any{"tokenizer.ggml.model": "gpt2"}, true},
 		{map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "of tomorrow"}, true},
-		{map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "deepseek-v3"}, false},
+		{map[string]any{"tokenizer.ggml.model": "gpt2", "tokenizer.ggml.pre": "deepseek-v3"}, false}, // no tokens
 	} {
 		var m gguf.Metadata
 		for k, v := range c.keys {
@@ -420,6 +421,45 @@ func TestDamagedMetadata(t *testing.T) {
 				t.Fatal(err)
 			}
 			OpenGGUF(path, e, model.Options{}) // must not panic, hang or take all memory
+		}
+	}
+}
+
+// The golden files with one fault each: what must be refused is, and the file without fault, which names no
+// pre-tokenizer, works with ids.
+func TestOpenMalformed(t *testing.T) {
+	const dir = "../format/gguf/testdata/malformed"
+	text, err := os.ReadFile(filepath.Join(dir, "index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index map[string]struct{ Must string }
+	if err := json.Unmarshal(text, &index); err != nil {
+		t.Fatal(err)
+	}
+	e, err := kernel.New(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	opens := map[string]string{"valid.gguf": "accept"}
+	for name, c := range index {
+		opens[name] = c.Must
+	}
+	for name, must := range opens {
+		m, tok, err := OpenGGUF(filepath.Join(dir, name), e, model.Options{})
+		switch {
+		case must == "reject" && err == nil:
+			t.Errorf("%s is opened", name)
+		case must == "accept" && (err != nil || tok != nil):
+			t.Errorf("%s: %v, tokenizer %v", name, err, tok != nil)
+		case err != nil && strings.Contains(err.Error(), "\n"):
+			t.Errorf("%s: more than one line: %v", name, err)
+		}
+		if must == "accept" && err == nil {
+			if _, err := m.Logits([]int32{1}); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/kernel"
@@ -30,6 +31,9 @@ func OpenGGUF(path string, e *kernel.Engine, opt model.Options) (*model.Model, *
 }
 
 func read(f *gguf.File, e *kernel.Engine, opt model.Options) (*model.Model, *tokenizer.Tokenizer, error) {
+	if err := f.CheckModel(); err != nil {
+		return nil, nil, errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
 	arch, err := f.Metadata.String("general.architecture")
 	if err != nil {
 		return nil, nil, err
@@ -156,8 +160,8 @@ func readConfig(f *gguf.File, arch string, t *tokenizer.Tokenizer) (*model.Confi
 		k.readLatent(c)
 	case llama, qwen2, qwen3:
 		c.ModelType = arch
-		c.NumKeyValueHeads = k.size("attention.head_count_kv")
-		c.HeadDim = k.size("attention.key_length")
+		c.NumKeyValueHeads = k.sizeOr("attention.head_count_kv", c.NumAttentionHeads)
+		c.HeadDim = k.sizeOr("attention.key_length", c.HiddenSize/max(1, c.NumAttentionHeads))
 		_, c.AttentionBias = f.Tensor("blk.0.attn_output.bias")
 	default:
 		return nil, fmt.Errorf("export: architecture %q is not implemented: only %s, %s, %s and %s", arch, deepseek2, llama, qwen2, qwen3)
