@@ -97,7 +97,7 @@ func readPreTokenizer(raw json.RawMessage) (scanner, error) {
 		case s.Type != "Split":
 			return 0, fmt.Errorf("type %q is not supported here; known pre-tokenizers are %s", s.Type, knownScanners())
 		case s.Pattern.Regex == nil || s.Behavior != "Isolated" || s.Invert:
-			return 0, fmt.Errorf("Split with behavior %q, invert %v is not supported, only an expression that isolates its matches", s.Behavior, s.Invert)
+			return 0, fmt.Errorf("a Split with behavior %q, invert %v is not supported, only an expression that isolates its matches", s.Behavior, s.Invert)
 		}
 		expressions = append(expressions, *s.Pattern.Regex)
 	}

@@ -154,7 +154,7 @@ func TestPageOfLittle(t *testing.T) {
 		"nothing":  {},
 		"one step": {Steps: []Step{{Step: 1, Loss: 9}}},
 		"odd numbers": {
-			Steps: []Step{{Step: 1, Loss: math.NaN(), LR: math.Inf(1), TokS: -1}, {Step: 2, Loss: 1e300}, {Step: 3, Loss: -0.0}},
+			Steps: []Step{{Step: 1, Loss: math.NaN(), LR: math.Inf(1), TokS: -1}, {Step: 2, Loss: 1e300}, {Step: 3, Loss: math.Copysign(0, -1)}},
 			Evals: []Eval{{Step: 2, BPB: math.NaN(), ByLang: map[string]float64{"": math.Inf(-1)}, Load: [][]float64{{}, {math.NaN(), -3}}}},
 			Done:  &Done{Seconds: math.NaN()},
 		},

@@ -58,6 +58,9 @@ func TestMalformed(t *testing.T) {
 // header makes a file of version 3 from counts and what follows them.
 func header(tensors, keys uint64, parts ...any) []byte {
 	b, err := binary.Append(nil, binary.LittleEndian, []uint32{magic, version})
+	if err != nil {
+		panic(err)
+	}
 	for _, p := range append([]any{tensors, keys}, parts...) {
 		if s, ok := p.(string); ok {
 			b = appendString(b, s)

@@ -35,15 +35,13 @@ func (r gpr) String() string {
 	return [...]string{"AX", "CX", "DX", "BX", "SP", "BP", "SI", "DI"}[r]
 }
 
-// xmm, ymm and zmm are vector registers of 128, 256 and 512 bits, kreg a mask register.
+// ymm and zmm are vector registers of 256 and 512 bits, kreg a mask register.
 type (
-	xmm  int
 	ymm  int
 	zmm  int
 	kreg int
 )
 
-func (r xmm) String() string  { return fmt.Sprintf("X%d", int(r)) }
 func (r ymm) String() string  { return fmt.Sprintf("Y%d", int(r)) }
 func (r zmm) String() string  { return fmt.Sprintf("Z%d", int(r)) }
 func (r kreg) String() string { return fmt.Sprintf("K%d", int(r)) }
