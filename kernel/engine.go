@@ -28,7 +28,6 @@ type Engine struct {
 	f32, bf16  *route // matrix products of each DType
 	candidates []Candidate
 	workers    []worker
-	shared     []float32 // packed operands that several workers read
 	packing    packTask
 	lin        linearTask
 	grad       gradTask
