@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -19,6 +18,7 @@ import (
 	"github.com/haenyeo/haenyeo/eval/report"
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
 	"github.com/haenyeo/haenyeo/internal/cpu"
+	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/train"
@@ -83,7 +83,7 @@ func writeGenerationConfig(dir string, cfg *model.Config) error {
 
 // tell collects what is known about the run so far.
 func tell(dir string, cfg *model.Config, m *material) (*report.Run, error) {
-	f, err := os.Open(filepath.Join(dir, train.LogName))
+	f, _, err := regular.Open(filepath.Join(dir, train.LogName))
 	if err != nil {
 		return nil, fmt.Errorf("create: %w", err)
 	}

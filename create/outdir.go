@@ -8,11 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
+	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/train"
 )
@@ -47,7 +47,7 @@ func lookAt(dir string, resume bool) (*record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("create: output directory: %w: choose another --out", err)
 	}
-	b, err := os.ReadFile(filepath.Join(dir, recordFile))
+	b, err := regular.ReadFile(filepath.Join(dir, recordFile), 64<<20)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("create: %q holds something else (%q, for one): choose another --out, or empty it", dir, other)
 	}

@@ -27,6 +27,7 @@ import (
 
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 const (
@@ -186,7 +187,7 @@ func writeSums(dir string) (int64, error) {
 }
 
 func hashFile(path string) (sum string, bytes int64, err error) {
-	f, err := os.Open(path)
+	f, _, err := regular.Open(path)
 	if err != nil {
 		return "", 0, err
 	}

@@ -14,6 +14,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 // LogName is the name of the log in the output directory.
@@ -118,10 +120,13 @@ func (l *runLog) close() {
 	}
 }
 
+// maxLog bounds the log that is read: several million steps.
+const maxLog = 1 << 30
+
 // ReadLog returns the events of the log at path in order, each as the type that it was written
 // from. Lines of other programs or versions are skipped; an unfinished last line is not an error.
 func ReadLog(path string) ([]Event, error) {
-	b, err := os.ReadFile(path)
+	b, err := regular.ReadFile(path, maxLog)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/kernel"
 )
 
@@ -126,9 +127,12 @@ func EngineFor(dir string, threads int, tier string) (*kernel.Engine, error) {
 	return e, nil
 }
 
+// maxRecord bounds the small files of a checkpoint.
+const maxRecord = 64 << 20
+
 func readState(path string) (state, error) {
 	var s state
-	b, err := os.ReadFile(filepath.Join(path, stateFile))
+	b, err := regular.ReadFile(filepath.Join(path, stateFile), maxRecord)
 	if err != nil {
 		return s, damaged{err}
 	}
@@ -150,7 +154,7 @@ func readState(path string) (state, error) {
 
 // checkSums compares the files with the checksums written beside them.
 func checkSums(path string) error {
-	b, err := os.ReadFile(filepath.Join(path, sumsFile))
+	b, err := regular.ReadFile(filepath.Join(path, sumsFile), maxRecord)
 	if err != nil {
 		return damaged{err}
 	}
@@ -178,7 +182,7 @@ func (r *run) sameRun(path string, s state) error {
 	if err != nil {
 		return err
 	}
-	was, err := os.ReadFile(filepath.Join(path, configFile))
+	was, err := regular.ReadFile(filepath.Join(path, configFile), maxRecord)
 	if err != nil {
 		return damaged{err}
 	}
