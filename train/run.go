@@ -294,6 +294,7 @@ func (r *run) checkWeights() error {
 // after does what is due after a step. The checkpoint comes last.
 func (r *run) after(ctx context.Context) error {
 	r.measured = false
+	r.checkPace()
 	if err := r.measure(ctx); err != nil {
 		return err
 	}
