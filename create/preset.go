@@ -28,12 +28,12 @@ var presets = []preset{
 		QLoraRank: 64, KVLoraRank: 64, QKNopeHeadDim: 32, QKRopeHeadDim: 16, VHeadDim: 32,
 		NRoutedExperts: 8, NumExpertsPerTok: 2, MoEIntermediateSize: 96,
 	}},
-	{name: "S", vocab: 8192, batch: 16, seq: 256, lr: 6e-3, config: model.Config{
+	{name: "S", vocab: 8192, batch: 16, seq: 256, lr: 4e-3, config: model.Config{
 		HiddenSize: 256, NumHiddenLayers: 6, NumAttentionHeads: 4, IntermediateSize: 768,
 		QLoraRank: 128, KVLoraRank: 96, QKNopeHeadDim: 48, QKRopeHeadDim: 16, VHeadDim: 64,
 		NRoutedExperts: 16, NumExpertsPerTok: 2, MoEIntermediateSize: 192,
 	}},
-	{name: "M", vocab: 16384, batch: 16, seq: 512, lr: 4e-3, config: model.Config{
+	{name: "M", vocab: 16384, batch: 16, seq: 512, lr: 3e-3, config: model.Config{
 		HiddenSize: 384, NumHiddenLayers: 8, NumAttentionHeads: 6, IntermediateSize: 1152,
 		QLoraRank: 192, KVLoraRank: 128, QKNopeHeadDim: 48, QKRopeHeadDim: 16, VHeadDim: 64,
 		NRoutedExperts: 24, NumExpertsPerTok: 3, MoEIntermediateSize: 256,
