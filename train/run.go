@@ -242,7 +242,7 @@ func (r *run) begin() error {
 
 // compareTier says when the run goes on with other kernels than before.
 func (r *run) compareTier() {
-	if now := r.Engine.Tier(); r.tierBefore != "" && r.tierBefore != now {
+	if now := r.Engine.Tier(); r.step < r.opt.Steps && r.tierBefore != "" && r.tierBefore != now {
 		r.Logger.Warn("train: the run goes on with other kernels, which round differently: its results will not be bit-identical to those of an uninterrupted run; --cpu chooses the old ones where the machine has them",
 			"was", r.tierBefore, "now", now)
 	}
