@@ -16,9 +16,12 @@ const module = "github.com/haenyeo/haenyeo"
 var layers = [][]string{
 	{"internal/regular"},
 	{"internal/par", "internal/cpu", "internal/mmap", "internal/atomicfile", "internal/golden", "internal/house"},
-	{"kernel", "quant"},
-	{"format/safetensors", "format/gguf", "tokenizer", "internal/machine"},
-	{"model", "corpus", "eval/report"},
+	{"quant"},
+	{"kernel"},
+	{"format/safetensors", "format/gguf", "tokenizer", "internal/machine", "hub"},
+	{"model", "corpus", "eval/report", "chat"},
+	{"weights"},
+	{"forward"},
 	{"optim", "infer", "export"},
 	{"train"},
 	{"create"},
@@ -28,7 +31,7 @@ var layers = [][]string{
 }
 
 // engine is ring 0: packages that other programs import for the engine alone.
-var engine = []string{"kernel", "quant", "format/", "tokenizer", "model", "infer", "optim", "train", "corpus", "eval/", "export", "create", "internal/"}
+var engine = []string{"kernel", "quant", "format/", "tokenizer", "chat", "hub", "model", "weights", "forward", "infer", "optim", "train", "corpus", "eval/", "export", "create", "internal/"}
 
 // engineModules are the only modules outside the standard library that ring 0 may import.
 var engineModules = []string{"golang.org/x/", "github.com/klauspost/compress"}
