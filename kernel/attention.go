@@ -24,8 +24,11 @@ func (v View) from(t, h int) []float32 { return v.Data[t*v.Row+h*v.Head:] }
 // h' = h·HK/H, Scale > 0. First holds, for every token, the first visible position inside its own sequence
 // (where its document begins); it never decreases along a sequence, and nil means 0. LSE [B*T,H]
 // receives log sum exp of the scaled scores and is what the backward pass needs besides O.
+//
+// Past > 0 continues a single sequence (B 1, First nil, no backward pass): K and V hold Past tokens more
+// than Q, before it, and query t sees s <= Past+t.
 type Attention struct {
-	B, T          int
+	B, T, Past    int
 	H, HK, DK, DV int
 	Scale         float32
 	Q, K, V, O    View
@@ -49,6 +52,9 @@ func (a *Attention) check() {
 	}
 	if !(a.Scale > 0) {
 		panic("kernel: Attention: Scale must be positive")
+	}
+	if a.Past != 0 && (a.B != 1 || a.First != nil || a.Past < 0) {
+		panic("kernel: Attention: Past continues one sequence without First")
 	}
 	if a.First == nil {
 		return
@@ -136,9 +142,9 @@ func (t *attentionTask) Do(worker, i int) {
 	kPanels := room(&w.k, r.rightLen(keyChunk, a.DK))
 	vPanels := room(&w.v, r.rightLen(a.DV, keyChunk))
 
-	first := a.first(token + q0)
-	for k0 := first / keyChunk * keyChunk; k0 < q1; k0 += keyChunk {
-		lo, hi := max(k0, first/queryBlock*queryBlock), min(k0+keyChunk, q1)
+	first, past := a.first(token+q0), a.Past
+	for k0 := first / keyChunk * keyChunk; k0 < past+q1; k0 += keyChunk {
+		lo, hi := max(k0, first/queryBlock*queryBlock), min(k0+keyChunk, past+q1)
 		r.rightT(&w.block, kPanels, a.K.from(token+lo, hk), a.K.Row, a.DK, hi-lo)
 		k := w.block.right()
 		r.right(&w.block, vPanels, a.V.from(token+lo, hk), a.V.Row, nil, hi-lo, a.DV)
@@ -147,11 +153,11 @@ func (t *attentionTask) Do(worker, i int) {
 			for q := q0; q < q1; q += queryBlock {
 				m := min(queryBlock, q1-q)
 				// Nothing to see for this block in this chunk?
-				if q+m <= lo || a.first(token+q) >= hi {
+				if past+q+m <= lo || a.first(token+q) >= hi {
 					continue
 				}
-				t.scores(w, k, token, hk*group+g, q, m, lo, min(hi, q+m))
-				t.values(w, v, token, hk*group+g, q, m, lo, min(hi, q+m), g*(q1-q0)+q-q0, &w.begun[(g*t.queries+q-q0)/queryBlock])
+				t.scores(w, k, token, hk*group+g, q, m, lo, min(hi, past+q+m))
+				t.values(w, v, token, hk*group+g, q, m, lo, min(hi, past+q+m), g*(q1-q0)+q-q0, &w.begun[(g*t.queries+q-q0)/queryBlock])
 			}
 		}
 	}
@@ -195,7 +201,7 @@ func (t *attentionTask) values(w *attentionWorker, v panels, token, h, q, m, lo,
 	b.steps, b.a, b.aRow, b.aStep = r.steps(n), w.left, r.rowWords(n), 1
 	for i := range m {
 		row, words := w.s[i*scoreRow:][:n], w.left[i*b.aRow:][:b.steps]
-		from, to := max(a.first(token+q+i), lo)-lo, min(q+i+1, hi)-lo
+		from, to := max(a.first(token+q+i), lo)-lo, min(a.Past+q+i+1, hi)-lo
 		if from >= to {
 			from, to = 0, 0
 		}

@@ -32,6 +32,8 @@ type Engine struct {
 	lin        linearTask
 	grad       gradTask
 	prod       productTask
+	stored     storedTask
+	cached     cachedTask
 }
 
 // worker is the scratch of one worker of the pool.
@@ -54,7 +56,7 @@ func New(threads int, tier string) (*Engine, error) {
 	e := &Engine{pool: par.New(threads), tier: t.name, isa: t.isa, vec: newVector(t.isa)}
 	e.chooseRoutes(t, tier != "")
 	e.workers = make([]worker, e.pool.Threads())
-	e.packing.e, e.lin.e, e.grad.e, e.prod.e = e, e, e, e
+	e.packing.e, e.lin.e, e.grad.e, e.prod.e, e.stored.e = e, e, e, e, e
 	return e, nil
 }
 
