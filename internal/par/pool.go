@@ -1,7 +1,9 @@
 package par
 
 import (
+	"fmt"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +34,7 @@ type Pool struct {
 	helpers []*helper
 	done    sync.WaitGroup
 	closing atomic.Bool
+	failed  atomic.Pointer[failure] // of the region, the first to be noticed
 
 	_     [128]byte
 	state atomic.Uint64
@@ -85,7 +88,10 @@ func New(threads int) *Pool {
 func (p *Pool) Threads() int { return p.threads }
 
 // Run calls t.Do(worker, i) for every i in [0,n) and returns when all are done. It must not be
-// called from inside a Task, nor by two goroutines at once.
+// called from inside a Task, nor by two goroutines at once. A panic of any worker ends the region and
+// goes on in the caller of Run: the fault of a mapped page as it is, anything else with the stack of
+// its worker. Faults become panics in helpers always, in the caller when it called
+// debug.SetPanicOnFault.
 func (p *Pool) Run(n int, t Task) {
 	if n <= 1 || p.threads == 1 {
 		for i := range n {
@@ -101,7 +107,7 @@ func (p *Pool) Run(n int, t Task) {
 			h.wake <- struct{}{}
 		}
 	}
-	p.work(0)
+	p.guardedWork(0)
 	p.state.And(^uint64(openBit))
 	for began := (time.Time{}); p.state.Load()&insideMask != 0; {
 		if !p.spin || waitedLong(&began) {
@@ -111,6 +117,29 @@ func (p *Pool) Run(n int, t Task) {
 		}
 	}
 	p.task = nil
+	if f := p.failed.Swap(nil); f != nil {
+		panic(f.value)
+	}
+}
+
+// failure is what a worker panicked with.
+type failure struct{ value any }
+
+// guardedWork is work that notes a panic instead of ending the program, and leaves no index to the
+// other workers then.
+func (p *Pool) guardedWork(worker int) {
+	defer func() {
+		v := recover()
+		if v == nil {
+			return
+		}
+		if _, fault := v.(interface{ Addr() uintptr }); !fault {
+			v = fmt.Sprintf("%v\n\nin worker %d:\n%s", v, worker, debug.Stack())
+		}
+		p.failed.CompareAndSwap(nil, &failure{v})
+		p.next.Store(p.n)
+	}()
+	p.work(worker)
 }
 
 // waitedLong starts the clock at began on its first call and tells when eagerSpin has passed.
@@ -137,6 +166,7 @@ func (p *Pool) work(worker int) {
 // help is the life of a helper.
 func (p *Pool) help(h *helper, worker int) {
 	defer p.done.Done()
+	debug.SetPanicOnFault(true)
 	var seen uint64
 	for {
 		s := p.await(h, seen)
@@ -149,7 +179,7 @@ func (p *Pool) help(h *helper, worker int) {
 				continue
 			}
 			seen = s / regionUnit
-			p.work(worker)
+			p.guardedWork(worker)
 			p.state.Add(^uint64(0))
 			break
 		}

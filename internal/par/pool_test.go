@@ -3,6 +3,7 @@ package par
 import (
 	"fmt"
 	"runtime"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -113,4 +114,61 @@ func BenchmarkRegion(b *testing.B) {
 			}
 		})
 	}
+}
+
+// failing panics at some indices.
+type failing struct {
+	at    func(i int) bool
+	value any
+	done  atomic.Int32
+}
+
+func (f *failing) Do(_, i int) {
+	if f.at(i) {
+		panic(f.value)
+	}
+	f.done.Add(1)
+}
+
+// A panic of any worker reaches the caller of Run, and the pool works on.
+func TestPanicReachesTheCaller(t *testing.T) {
+	for _, threads := range []int{1, 2, 4} {
+		p := New(threads)
+		for trial := range 200 {
+			f := &failing{at: func(i int) bool { return i%(trial+2) == 1 }, value: "broken"}
+			got := func() (v any) {
+				defer func() { v = recover() }()
+				p.Run(1000, f)
+				return nil
+			}()
+			if s, ok := got.(string); !ok || !strings.HasPrefix(s, "broken") {
+				t.Fatalf("%d threads: recovered %v", threads, got)
+			}
+			c := &failing{at: func(int) bool { return false }}
+			p.Run(100, c)
+			if n := c.done.Load(); n != 100 {
+				t.Fatalf("%d threads: %d of 100 indices were handled after a panic", threads, n)
+			}
+		}
+		p.Close()
+	}
+}
+
+// fault looks like the runtime's error of a page that cannot be read.
+type fault struct{}
+
+func (fault) Error() string { return "fault" }
+func (fault) Addr() uintptr { return 42 }
+
+// A fault keeps its address on the way to the caller.
+func TestFaultKeepsItsAddress(t *testing.T) {
+	p := New(4)
+	defer p.Close()
+	defer func() {
+		if f, ok := recover().(fault); !ok || f.Addr() != 42 {
+			t.Errorf("recovered %v", f)
+		}
+	}()
+	p.Run(1000, &failing{at: func(i int) bool { return i == 700 }, value: fault{}})
+	t.Error("Run returned")
 }
