@@ -1,0 +1,26 @@
+// Package forward runs models: the path of tokens through the layers of every generation, over weights
+// that stay in the form and the place of their file.
+//
+// In: a weights.Source and token ids. Out: logits, and caches that hold what was read. Matrices are
+// mapped and decoded while they are multiplied (kernel.Stored); a few vectors per layer are copied.
+// Activations live in an arena that is used again and again: a step allocates nothing once the
+// largest step was seen, but for caches that grow.
+//
+// # Reading order
+//
+// net.go what a model is and how steps are run; pass.go one walk through the layers and its arena;
+// layer.go what a layer is made of, and the plain block; cache.go what is kept of the tokens before,
+// state.go its bytes. Then one file per idea: rope.go, gqa.go, mla.go, mlp.go, router.go, moe.go,
+// mtp.go. A generation puts ideas together: llama.go (Llama, Qwen2, Qwen3), moe16b.go, v3.go (V2 and
+// V3).
+//
+// # Caveats
+//
+// A Net, its caches and its Engine serve one goroutine at a time. Letters are those of package
+// kernel: n rows of a pass (tokens of one or several sequences), D hidden size, H heads, R latent
+// rank, P rope width, E experts, K experts per token, F width, V vocabulary.
+//
+// The bits of a sequence's logits do not depend on the sequences that are run beside it, nor on the
+// number of threads. They do depend, within float32 rounding, on how its tokens were cut into steps:
+// products of few rows are summed in another order than those of many.
+package forward

@@ -1,0 +1,126 @@
+// This file holds the bytes of a Cache: Save and LoadCache, and the reader and writer that layers use.
+// The format is little-endian: number of tokens, number of layers, then each layer's own.
+
+package forward
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+)
+
+// Save writes what c holds.
+func (c *Cache) Save(w io.Writer) error {
+	s := &stateWriter{w: w, buf: make([]byte, 0, stateBuffer)}
+	s.int(c.n)
+	s.int(len(c.layers))
+	for _, l := range c.layers {
+		l.save(s, c.n)
+	}
+	s.flush()
+	if s.err != nil {
+		return fmt.Errorf("forward: saving a cache: %w", s.err)
+	}
+	return nil
+}
+
+// LoadCache reads what Save wrote into a new cache of at most max tokens. The bytes must come from a Net
+// of the same model: nothing in them says so.
+func (n *Net) LoadCache(r io.Reader, max int) (*Cache, error) {
+	c, err := n.NewCache(max)
+	if err != nil {
+		return nil, err
+	}
+	s := &stateReader{r: r, buf: make([]byte, stateBuffer)}
+	tokens, layers := s.int(), s.int()
+	if s.err == nil && layers != len(c.layers) {
+		return nil, fmt.Errorf("forward: the saved cache has %d layers, this model has %d", layers, len(c.layers))
+	}
+	if s.err == nil && (tokens < 0 || tokens > max) {
+		return nil, fmt.Errorf("forward: the saved cache holds %d tokens, but the context is %d", tokens, max)
+	}
+	if s.err == nil {
+		err = c.reserve(tokens)
+	}
+	for i := 0; i < len(c.layers) && s.err == nil && err == nil; i++ {
+		if err = c.layers[i].load(s, tokens); err != nil {
+			err = fmt.Errorf("forward: the saved cache: layer %d: %w", i, err)
+		}
+	}
+	if s.err != nil {
+		if errors.Is(s.err, io.EOF) {
+			s.err = io.ErrUnexpectedEOF
+		}
+		return nil, fmt.Errorf("forward: reading a saved cache: %w", s.err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.n = tokens
+	return c, nil
+}
+
+const stateBuffer = 1 << 16
+
+// stateWriter writes numbers and keeps the first error.
+type stateWriter struct {
+	w   io.Writer
+	buf []byte
+	err error
+}
+
+func (s *stateWriter) flush() {
+	if s.err == nil {
+		_, s.err = s.w.Write(s.buf)
+	}
+	s.buf = s.buf[:0]
+}
+
+func (s *stateWriter) int(v int) {
+	if len(s.buf)+8 > stateBuffer {
+		s.flush()
+	}
+	s.buf = binary.LittleEndian.AppendUint64(s.buf, uint64(int64(v)))
+}
+
+func (s *stateWriter) floats(x []float32) {
+	for _, v := range x {
+		if len(s.buf)+4 > stateBuffer {
+			s.flush()
+		}
+		s.buf = binary.LittleEndian.AppendUint32(s.buf, math.Float32bits(v))
+	}
+}
+
+// stateReader reads what stateWriter wrote; after an error it gives zeros.
+type stateReader struct {
+	r   io.Reader
+	buf []byte
+	err error
+}
+
+func (s *stateReader) bytes(n int) []byte {
+	b := s.buf[:n]
+	if s.err == nil {
+		_, s.err = io.ReadFull(s.r, b)
+	}
+	if s.err != nil {
+		clear(b)
+	}
+	return b
+}
+
+func (s *stateReader) int() int { return int(int64(binary.LittleEndian.Uint64(s.bytes(8)))) }
+
+func (s *stateReader) floats(x []float32) {
+	for len(x) > 0 && s.err == nil {
+		n := min(len(x), stateBuffer/4)
+		b := s.bytes(4 * n)
+		for i := range n {
+			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+		x = x[n:]
+	}
+}
