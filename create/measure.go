@@ -2,11 +2,16 @@ package create
 
 // This file measures how fast this machine trains: real steps of the real model on random tokens,
 // for about a second. Nothing else tells: the same processor is three times slower when busy or hot.
+//
+// Where whole batches would take too long, steps of fewer rows are measured and the time of a batch is
+// drawn out of a step's fixed part (the optimiser, which with Muon is as long as the rest) and what a row
+// adds to it.
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"runtime"
 	"runtime/debug"
@@ -51,7 +56,8 @@ func measure(ctx context.Context, like *kernel.Engine, cfg *model.Config, batch,
 	defer stop()
 	var s speed
 	var began time.Time
-	step, sized := 0, 0
+	var one, best float64 // seconds of a step of one row, and of src.rows
+	step := 0
 	_, err = train.Run(ctx, train.Job{
 		Model: m, Engine: e, Source: src, Options: opt,
 		Start: func() error { m.Init(1); return nil },
@@ -65,12 +71,12 @@ func measure(ctx context.Context, like *kernel.Engine, cfg *model.Config, batch,
 			switch {
 			case step == 1: // pages in memory and caches
 			case step == 2:
-				src.rows = max(1, min(batch, int(measureStep.Seconds()/took)))
+				one, best = took, math.Inf(1)
+				src.rows = min(batch, max(2, int(measureStep.Seconds()/took)))
 				began = time.Now()
 			default:
-				sized++
-				s.tokS = max(s.tokS, st.TokS)
-				if sized >= 2 && time.Since(began) >= atLeast {
+				best = min(best, took)
+				if step >= 4 && time.Since(began) >= atLeast {
 					stop()
 				}
 			}
@@ -79,9 +85,19 @@ func measure(ctx context.Context, like *kernel.Engine, cfg *model.Config, batch,
 	if stopped := new(train.Interrupted); err == nil || !errors.As(err, &stopped) {
 		return speed{}, fmt.Errorf("create: measuring this machine: %w", errors.Join(err, ctx.Err()))
 	}
+	s.tokS = float64(batch*seq) / batchTime(one, best, src.rows, batch)
 	s.bytes = max(0, heap()-before)
 	runtime.KeepAlive(m)
 	return s, nil
+}
+
+// batchTime is how long a step of batch rows takes when one of 1 row takes one seconds and one of rows
+// takes some.
+func batchTime(one, some float64, rows, batch int) float64 {
+	if rows >= batch {
+		return some
+	}
+	return some + max(0, some-one)/float64(rows-1)*float64(batch-rows)
 }
 
 // heap is the memory in use after a collection.
