@@ -40,16 +40,19 @@ func ToF16(x float32) uint16 {
 
 // FromF16 widens h.
 func FromF16(h uint16) float32 {
-	sign := uint32(h&0x8000) << 16
-	e, m := uint32(h>>10&0x1f), uint32(h&0x3ff)
-	switch e {
-	case 0: // m * 2^-24, exact in float32
-		return math.Float32frombits(sign | math.Float32bits(float32(m)*0x1p-24))
-	case 31:
-		return math.Float32frombits(sign | 0x7f800000 | m<<13)
-	default:
-		return math.Float32frombits(sign | (e+112)<<23 | m<<13)
+	if h&0x7c00-0x400 < 0x7800 { // normal: move the exponent bias from 15 to 127
+		return math.Float32frombits(uint32(h&0x8000)<<16 | (uint32(h&0x7fff)+112<<10)<<13)
 	}
+	return fromF16Edge(h)
+}
+
+// fromF16Edge widens an h that is zero, subnormal, infinite or NaN.
+func fromF16Edge(h uint16) float32 {
+	sign, m := uint32(h&0x8000)<<16, uint32(h&0x3ff)
+	if h&0x7c00 == 0 { // m * 2^-24, exact in float32
+		return math.Float32frombits(sign | math.Float32bits(float32(m)*0x1p-24))
+	}
+	return math.Float32frombits(sign | 0x7f800000 | m<<13)
 }
 
 // ToBF16s rounds src to bf16.

@@ -173,21 +173,3 @@ func TestSlices(t *testing.T) {
 		}
 	}
 }
-
-func TestSmallFormatsGolden(t *testing.T) {
-	r := open(t, "float_formats.safetensors")
-	for _, tc := range []struct {
-		name   string
-		decode func(byte) float32
-	}{
-		{"e4m3.decode", quant.FromE4M3},
-		{"e5m2.decode", quant.FromE5M2},
-		{"e8m0.decode", quant.FromE8M0},
-	} {
-		for i, want := range floats(t, r, tc.name) {
-			if got := tc.decode(byte(i)); !same(got, want) && !(got != got && want != want) {
-				t.Errorf("%s: code %02x -> %g, want %g", tc.name, i, got, want)
-			}
-		}
-	}
-}

@@ -1,5 +1,6 @@
-// This file holds the formats of 256 numbers a block that need no codebook
-// beyond 16 values: IQ4_XS and the two ternary ones.
+// This file holds the decoders of 256 numbers a block that need no codebook
+// beyond 16 values: IQ4_XS and the two ternary ones. The encoders are in
+// encode_scale.go and encode32.go.
 //
 // Source: ggml-quants of the ggml project, whose files this reads.
 
@@ -9,47 +10,60 @@ package quant
 // scale: nibble k of scales_l, and bits 2k of scales_h above it; its 16 bytes
 // hold numbers 0-15 in low and 16-31 in high nibbles; y = d (scale-32) iq4[q]
 func decodeIQ4_XS(y []float32, b []byte) {
-	d, sh, sl, qs := f16(b), u16(b[2:]), b[4:8], b[8:136]
-	for k := range 8 {
-		s := int(sl[k/2]>>(k%2*4)&15) | int(sh>>(2*k)&3)<<4
-		scale := d * float32(s-32)
-		out, in := y[32*k:][:32], qs[16*k:][:16]
-		for i, q := range in {
-			out[i] = scale * iq4[q&15]
-			out[i+16] = scale * iq4[q>>4]
+	for len(y) >= 256 && len(b) >= 136 {
+		d, sh := f16(b), u16(b[2:])
+		for k := range 8 {
+			s := int(b[4+k/2]>>(k%2*4)&15) | int(sh>>(2*k)&3)<<4
+			scaledPairs((*[32]float32)(y[32*k:]), d*float32(s-32), (*[16]byte)(b[8+16*k:]), &iq4s)
 		}
+		y, b = y[256:], b[136:]
 	}
 }
 
-// qs[48], qh[4], d. Numbers are -1, 0 or 1 times d, five to a byte: a byte is
-// the fraction 0.q1 q2 q3 q4 q5 in base 3, scaled to 256 and rounded up, so
-// that multiplying by 3 moves the next digit above the byte.
+// trits are the five numbers of every byte of TQ1_0: -1, 0 or 1. A byte is the
+// fraction 0.q1 q2 q3 q4 q5 in base 3, scaled to 256 and rounded up, so that
+// multiplying by 3 moves the next digit above the byte.
+var trits = func() (t [5][256]float32) {
+	for i := range 256 {
+		q := i
+		for n := range 5 {
+			t[n][i] = float32(q*3>>8 - 1)
+			q = q * 3 & 255
+		}
+	}
+	return t
+}()
+
+// qs[48], qh[4], d. Numbers are -1, 0 or 1 times d, five to a byte: digit n of
+// bytes 0-31, then of bytes 32-47, then four digits of qh.
 func decodeTQ1_0(y []float32, b []byte) {
-	d := f16(b[52:])
-	at := 0
-	digits := func(bytes []byte, count int) {
-		pow := byte(1)
-		for range count {
-			for _, q := range bytes {
-				y[at] = d * float32(int(uint16(q*pow)*3>>8)-1)
-				at++
+	for len(y) >= 256 && len(b) >= 54 {
+		d, at := f16(b[52:]), 0
+		for _, part := range [...]struct{ lo, hi, digits int }{{0, 32, 5}, {32, 48, 5}, {48, 52, 4}} {
+			for n := range part.digits {
+				digit := &trits[n]
+				for _, q := range b[part.lo:part.hi] {
+					y[at] = d * digit[q]
+					at++
+				}
 			}
-			pow *= 3
 		}
+		y, b = y[256:], b[54:]
 	}
-	digits(b[:32], 5)
-	digits(b[32:48], 5)
-	digits(b[48:52], 4)
 }
 
-// qs[64], d. Two bits a number, -1, 0 or 1 (2) times d: half a, shift l,
-// byte m hold number 128a + 32l + m.
+// qs[64], d. Two bits a number, -1, 0, 1 (or, never written, 2) times d: half
+// a, shift l, byte m hold number 128a + 32l + m.
 func decodeTQ2_0(y []float32, b []byte) {
-	qs, d := b[:64], f16(b[64:])
-	for g := range 8 {
-		out, in := y[32*g:][:32], qs[g/4*32:][:32]
-		for m, q := range in {
-			out[m] = d * float32(int(q>>(g%4*2)&3)-1)
+	for len(y) >= 256 && len(b) >= 66 {
+		d := f16(b[64:])
+		values := [4]float32{-d, d * 0, d, d * 2}
+		for g := range 8 {
+			out := (*[32]float32)(y[32*g:])
+			for m, q := range (*[32]byte)(b[g/4*32:]) {
+				out[m] = values[q>>(g%4*2)&3]
+			}
 		}
+		y, b = y[256:], b[66:]
 	}
 }

@@ -1,5 +1,6 @@
-// This file holds the K-quants: 256 numbers a block in sub-blocks of 16 or 32,
-// whose scales are themselves small whole numbers times one or two fp16.
+// This file holds the decoders of the K-quants: 256 numbers a block in
+// sub-blocks of 16 or 32, whose scales are themselves small whole numbers times
+// one or two fp16. The encoders are in encode_affine.go and encode_scale.go.
 //
 // Products of fp16, scale and number are exact in float32 (11 + 6 + 5 bits at
 // most), so each formula rounds at most once.
@@ -8,45 +9,61 @@
 
 package quant
 
-import (
-	"encoding/binary"
-	"math"
-)
+import "math"
 
 // scales[16], qs[64], d, dmin. Sub-block g of 16 numbers: half n = g/8, shift
 // 2j with j = g/2%4, part p = g%2 of the half's 32 bytes;
 // y = d (scale&15) q - dmin (scale>>4)
 func decodeQ2_K(y []float32, b []byte) {
-	scales, qs, d, dmin := b[:16], b[16:80], f16(b[80:]), f16(b[82:])
-	for g, s := range scales {
-		n, j, p := g/8, g/2%4, g%2
-		scale, floor := d*float32(s&15), dmin*float32(s>>4)
-		out, in := y[16*g:][:16], qs[32*n+16*p:][:16]
-		for l, q := range in {
-			out[l] = float32(scale*float32(q>>(2*j)&3)) - floor
+	for len(y) >= 256 && len(b) >= 84 {
+		d, dmin := f16(b[80:]), f16(b[82:])
+		for g, s := range (*[16]byte)(b) {
+			n, shift, p := g/8, g/2%4*2, g%2
+			scale, floor := d*nibbles[s][0], dmin*nibbles[s][1]
+			// Two bits choose among four numbers.
+			values := [4]float32{float32(scale*0) - floor, scale - floor, float32(scale*2) - floor, float32(scale*3) - floor}
+			out := (*[16]float32)(y[16*g:])
+			for l, q := range (*[16]byte)(b[16+32*n+16*p:]) {
+				out[l] = values[q>>shift&3]
+			}
 		}
+		y, b = y[256:], b[84:]
 	}
 }
 
 // hmask[32], qs[64], scales[12], d. Order as Q2_K; bit 4n+j of the mask adds
 // 4 to q; y = d (scale-32) (q-4)
 func decodeQ3_K(y []float32, b []byte) {
-	hmask, qs, scales, d := b[:32], b[32:96], b[96:108], f16(b[108:])
-	for g := range 16 {
-		n, j, p := g/8, g/2%4, g%2
-		low := scales[g%8] >> (g / 8 * 4) & 15
-		high := scales[8+g%4] >> (g / 4 * 2) & 3
-		scale := d * float32(int(low|high<<4)-32)
-		out, in, mask := y[16*g:][:16], qs[32*n+16*p:][:16], hmask[16*p:][:16]
-		for l, q := range in {
-			out[l] = scale * float32(int(q>>(2*j)&3)+int(mask[l]>>(4*n+j)&1)<<2-4)
+	for len(y) >= 256 && len(b) >= 110 {
+		d, scales := f16(b[108:]), unpackQ3(b[96:108])
+		for g, s := range scales {
+			n, j, p := g/8, g/2%4, g%2
+			scale := d * float32(int(s)-32)
+			var values [8]float32
+			for q := range values {
+				values[q] = scale * float32(q-4)
+			}
+			out, mask := (*[16]float32)(y[16*g:]), (*[16]byte)(b[16*p:])
+			for l, q := range (*[16]byte)(b[32+32*n+16*p:]) {
+				out[l] = values[q>>(2*j)&3|mask[l]>>(4*n+j)&1<<2]
+			}
 		}
+		y, b = y[256:], b[110:]
 	}
+}
+
+// unpackQ3 reads the sixteen 6-bit scales of Q3_K from 12 bytes: low four bits
+// in the nibbles of bytes 0-7, high two in bytes 8-11.
+func unpackQ3(b []byte) (scales [16]byte) {
+	for g := range scales {
+		scales[g] = b[g%8]>>(g/8*4)&15 | b[8+g%4]>>(g/4*2)&3<<4
+	}
+	return scales
 }
 
 // get6 unpacks the 6-bit scale and minimum of sub-block j from the 12 bytes
 // that Q4_K and Q5_K share.
-func get6(b []byte, j int) (scale, floor byte) {
+func get6(b *[12]byte, j int) (scale, floor byte) {
 	if j < 4 {
 		return b[j] & 63, b[j+4] & 63
 	}
@@ -57,27 +74,41 @@ func get6(b []byte, j int) (scale, floor byte) {
 // bytes for even j, high nibbles of the same bytes for odd j;
 // y = d scale q - dmin min
 func decodeQ4_K(y []float32, b []byte) {
-	d, dmin, scales, qs := f16(b), f16(b[2:]), b[4:16], b[16:144]
-	for j := range 8 {
-		s, m := get6(scales, j)
-		scale, floor := d*float32(s), dmin*float32(m)
-		out, in := y[32*j:][:32], qs[j/2*32:][:32]
-		for l, q := range in {
-			out[l] = float32(scale*float32(q>>(j%2*4)&15)) - floor
+	for len(y) >= 256 && len(b) >= 144 {
+		d, dmin, scales := f16(b), f16(b[2:]), (*[12]byte)(b[4:])
+		for j := range 4 {
+			s0, m0 := get6(scales, 2*j)
+			s1, m1 := get6(scales, 2*j+1)
+			scale0, floor0 := d*float32(s0), dmin*float32(m0)
+			scale1, floor1 := d*float32(s1), dmin*float32(m1)
+			out := (*[64]float32)(y[64*j:])
+			for l, q := range (*[32]byte)(b[16+32*j:]) {
+				v := &nibbles[q]
+				out[l] = float32(scale0*v[0]) - floor0
+				out[l+32] = float32(scale1*v[1]) - floor1
+			}
 		}
+		y, b = y[256:], b[144:]
 	}
 }
 
 // d, dmin, scales[12], qh[32], qs[128]. As Q4_K; bit j of qh[l] adds 16.
 func decodeQ5_K(y []float32, b []byte) {
-	d, dmin, scales, qh, qs := f16(b), f16(b[2:]), b[4:16], b[16:48], b[48:176]
-	for j := range 8 {
-		s, m := get6(scales, j)
-		scale, floor := d*float32(s), dmin*float32(m)
-		out, in := y[32*j:][:32], qs[j/2*32:][:32]
-		for l, q := range in {
-			out[l] = float32(scale*float32(q>>(j%2*4)&15|qh[l]>>j&1<<4)) - floor
+	for len(y) >= 256 && len(b) >= 176 {
+		d, dmin, scales, high := f16(b), f16(b[2:]), (*[12]byte)(b[4:]), (*[32]byte)(b[16:])
+		for j := range 4 {
+			s0, m0 := get6(scales, 2*j)
+			s1, m1 := get6(scales, 2*j+1)
+			scale0, floor0 := d*float32(s0), dmin*float32(m0)
+			scale1, floor1 := d*float32(s1), dmin*float32(m1)
+			out := (*[64]float32)(y[64*j:])
+			for l, q := range (*[32]byte)(b[48+32*j:]) {
+				h := high[l] >> (2 * j)
+				out[l] = float32(scale0*int8s[q&15|h&1<<4]) - floor0
+				out[l+32] = float32(scale1*int8s[q>>4|h&2<<3]) - floor1
+			}
 		}
+		y, b = y[256:], b[176:]
 	}
 }
 
@@ -85,23 +116,44 @@ func decodeQ5_K(y []float32, b []byte) {
 // four bits from nibble k/2 of ql[64n + 32(k%2)...], high two from bits 2k of
 // qh[32n...]; y = d scale (q-32)
 func decodeQ6_K(y []float32, b []byte) {
-	ql, qh, scales, d := b[:128], b[128:192], b[192:208], f16(b[208:])
-	for g := range 8 {
-		n, k := g/4, g%4
-		out, low, high := y[32*g:][:32], ql[64*n+k%2*32:][:32], qh[32*n:][:32]
-		for l := range out {
-			scale := d * float32(int8(scales[2*g+l/16]))
-			q := int(low[l]>>(k/2*4)&15) | int(high[l]>>(2*k)&3)<<4
-			out[l] = scale * float32(q-32)
+	for len(y) >= 256 && len(b) >= 210 {
+		d, scales := f16(b[208:]), (*[16]byte)(b[192:])
+		for n := range 2 {
+			for p := range 2 { // scales change every 16 numbers
+				low0, low1 := (*[16]byte)(b[64*n+16*p:]), (*[16]byte)(b[64*n+32+16*p:])
+				s := scales[8*n+p:]
+				s0, s1, s2, s3 := d*int8s[s[0]], d*int8s[s[2]], d*int8s[s[4]], d*int8s[s[6]]
+				out := (*[112]float32)(y[128*n+16*p:])
+				for l, h := range (*[16]byte)(b[128+32*n+16*p:]) {
+					q0, q1 := low0[l], low1[l]
+					out[l] = s0 * sixes[q0&15|h&3<<4]
+					out[l+32] = s1 * sixes[q1&15|h&12<<2]
+					out[l+64] = s2 * sixes[q0>>4|h&48]
+					out[l+96] = s3 * sixes[q1>>4|h>>6<<4]
+				}
+			}
 		}
+		y, b = y[256:], b[210:]
 	}
 }
+
+// sixes are the values of the 6-bit codes of Q6_K. It is as long as a byte has
+// values so that no index is checked.
+var sixes = func() (t [256]float32) {
+	for q := range t {
+		t[q] = float32(q&63 - 32)
+	}
+	return t
+}()
 
 // float32 d, int8 qs[256], int16 sums[16]: y = d q. An activation format, not
 // one of weights.
 func decodeQ8_K(y []float32, b []byte) {
-	d, qs := math.Float32frombits(binary.LittleEndian.Uint32(b)), b[4:260]
-	for i, q := range qs {
-		y[i] = d * float32(int8(q))
+	for len(y) >= 256 && len(b) >= 292 {
+		d, out := math.Float32frombits(u32(b)), (*[256]float32)(y)
+		for i, q := range (*[256]byte)(b[4:]) {
+			out[i] = d * int8s[q]
+		}
+		y, b = y[256:], b[292:]
 	}
 }

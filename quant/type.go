@@ -1,7 +1,7 @@
 // This file holds Type, the ggml number of a format, and what every format's
-// rows look like from outside; then Decode and Encode, which choose the format
-// from a Type. The formats themselves follow in blocks32.go, kquants.go and
-// blocks256.go.
+// rows look like from outside; then Decode, which chooses the format from a
+// Type. The formats themselves are in plain.go, blocks32.go, kquants.go,
+// blocks256.go and lattice.go.
 //
 // Source: ggml.h of the ggml project.
 
@@ -10,7 +10,6 @@ package quant
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
 )
 
 // Type is the number by which GGUF files name a format.
@@ -58,16 +57,16 @@ const (
 // their own.
 const firstFork Type = 97
 
-// types describes each published type. decode unpacks one block: it reads
-// bytes bytes of b and writes block numbers to y.
+// types describes each published type. decode unpacks whole blocks: len(y) is
+// a multiple of block, and b has exactly the bytes that they take.
 var types = [...]struct {
 	name   string
 	block  int // numbers in a block
 	bytes  int // bytes of a block
 	decode func(y []float32, b []byte)
 }{
-	F32:     {"F32", 1, 4, nil},
-	F16:     {"F16", 1, 2, nil},
+	F32:     {"F32", 1, 4, decodeF32},
+	F16:     {"F16", 1, 2, decodeF16},
 	Q4_0:    {"Q4_0", 32, 18, decodeQ4_0},
 	Q4_1:    {"Q4_1", 32, 20, decodeQ4_1},
 	Q5_0:    {"Q5_0", 32, 22, decodeQ5_0},
@@ -80,21 +79,21 @@ var types = [...]struct {
 	Q5_K:    {"Q5_K", 256, 176, decodeQ5_K},
 	Q6_K:    {"Q6_K", 256, 210, decodeQ6_K},
 	Q8_K:    {"Q8_K", 256, 292, decodeQ8_K},
-	IQ2_XXS: {"IQ2_XXS", 256, 66, nil},
-	IQ2_XS:  {"IQ2_XS", 256, 74, nil},
-	IQ3_XXS: {"IQ3_XXS", 256, 98, nil},
-	IQ1_S:   {"IQ1_S", 256, 50, nil},
+	IQ2_XXS: {"IQ2_XXS", 256, 66, decodeIQ2_XXS},
+	IQ2_XS:  {"IQ2_XS", 256, 74, decodeIQ2_XS},
+	IQ3_XXS: {"IQ3_XXS", 256, 98, decodeIQ3_XXS},
+	IQ1_S:   {"IQ1_S", 256, 50, decodeIQ1_S},
 	IQ4_NL:  {"IQ4_NL", 32, 18, decodeIQ4_NL},
-	IQ3_S:   {"IQ3_S", 256, 110, nil},
-	IQ2_S:   {"IQ2_S", 256, 82, nil},
+	IQ3_S:   {"IQ3_S", 256, 110, decodeIQ3_S},
+	IQ2_S:   {"IQ2_S", 256, 82, decodeIQ2_S},
 	IQ4_XS:  {"IQ4_XS", 256, 136, decodeIQ4_XS},
-	I8:      {"I8", 1, 1, nil},
-	I16:     {"I16", 1, 2, nil},
-	I32:     {"I32", 1, 4, nil},
-	I64:     {"I64", 1, 8, nil},
-	F64:     {"F64", 1, 8, nil},
-	IQ1_M:   {"IQ1_M", 256, 56, nil},
-	BF16:    {"BF16", 1, 2, nil},
+	I8:      {"I8", 1, 1, decodeI8},
+	I16:     {"I16", 1, 2, decodeI16},
+	I32:     {"I32", 1, 4, decodeI32},
+	I64:     {"I64", 1, 8, decodeI64},
+	F64:     {"F64", 1, 8, decodeF64},
+	IQ1_M:   {"IQ1_M", 256, 56, decodeIQ1_M},
+	BF16:    {"BF16", 1, 2, decodeBF16},
 	TQ1_0:   {"TQ1_0", 256, 54, decodeTQ1_0},
 	TQ2_0:   {"TQ2_0", 256, 66, decodeTQ2_0},
 	MXFP4:   {"MXFP4", 32, 17, decodeMXFP4},
@@ -144,82 +143,19 @@ func (t Type) BlockBytes() int {
 // t a published type.
 func (t Type) Bytes(n int) int { return n / types[t].block * types[t].bytes }
 
-// Decode unpacks whole blocks.
+// Decode unpacks whole blocks. Every published type is decoded; integers and
+// F64 are rounded to the nearest float32, all else is exact.
 //
 //	dst [n]           float32  written; n a multiple of t.Block()
 //	src [t.Bytes(n)]  packed   read
 //
-// It fails for a type that it does not decode, or if the lengths do not fit.
+// It fails for a number that is no published type, or if the lengths do not
+// fit. Any bytes are valid; NaN and infinity come out where a scale says so.
 func Decode(dst []float32, src []byte, t Type) error {
 	if err := checkLengths(len(dst), len(src), t); err != nil {
 		return err
 	}
-	switch t {
-	case F32:
-		for i := range dst {
-			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
-		}
-		return nil
-	case F16:
-		for i := range dst {
-			dst[i] = FromF16(u16(src[2*i:]))
-		}
-		return nil
-	case BF16:
-		for i := range dst {
-			dst[i] = FromBF16(u16(src[2*i:]))
-		}
-		return nil
-	}
-	f := types[t]
-	if f.decode == nil {
-		return fmt.Errorf("quant: %v is not yet decoded", t)
-	}
-	for len(dst) > 0 {
-		f.decode(dst[:f.block:f.block], src[:f.bytes:f.bytes])
-		dst, src = dst[f.block:], src[f.bytes:]
-	}
-	return nil
-}
-
-// Encode packs whole blocks as F32, F16, BF16 or Q8_0.
-//
-//	dst [t.Bytes(n)]  packed   written
-//	src [n]           float32  read; n a multiple of t.Block()
-//
-// It fails for another type, if the lengths do not fit, and on a number that
-// the format cannot hold: a finite one that would become infinite in F16, one
-// that is not finite in Q8_0. dst is then partly written.
-func Encode(dst []byte, src []float32, t Type) error {
-	if err := checkLengths(len(src), len(dst), t); err != nil {
-		return err
-	}
-	switch t {
-	case F32:
-		for i, x := range src {
-			binary.LittleEndian.PutUint32(dst[4*i:], math.Float32bits(x))
-		}
-	case F16:
-		for i, x := range src {
-			h := ToF16(x)
-			if h&0x7fff == 0x7c00 && math.Abs(float64(x)) <= math.MaxFloat32 {
-				return fmt.Errorf("quant: element %d is %g, too large for F16: use BF16 or F32", i, x)
-			}
-			binary.LittleEndian.PutUint16(dst[2*i:], h)
-		}
-	case BF16:
-		for i, x := range src {
-			binary.LittleEndian.PutUint16(dst[2*i:], ToBF16(x))
-		}
-	case Q8_0:
-		for i := 0; i < len(src); i += 32 {
-			if at := encodeQ8_0(dst[i/32*34:][:34], src[i:][:32]); at >= 0 {
-				return fmt.Errorf("quant: element %d is %g, which Q8_0 cannot hold", i+at, src[i+at])
-			}
-		}
-	default:
-		return fmt.Errorf("quant: %v cannot be encoded", t)
-	}
+	types[t].decode(dst, src)
 	return nil
 }
 
@@ -237,4 +173,6 @@ func checkLengths(n, bytes int, t Type) error {
 }
 
 func u16(b []byte) uint16  { return binary.LittleEndian.Uint16(b) }
+func u32(b []byte) uint32  { return binary.LittleEndian.Uint32(b) }
+func u64(b []byte) uint64  { return binary.LittleEndian.Uint64(b) }
 func f16(b []byte) float32 { return FromF16(u16(b)) }

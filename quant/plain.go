@@ -1,0 +1,72 @@
+// This file holds the decoders of plain numbers: the floats of 16, 32 and 64
+// bits and the whole numbers, one after the other, little-endian.
+
+package quant
+
+import "math"
+
+func decodeF32(y []float32, b []byte) {
+	for len(y) > 0 && len(b) >= 4 {
+		y[0] = math.Float32frombits(u32(b))
+		y, b = y[1:], b[4:]
+	}
+}
+
+// Four numbers a step: one load of 8 bytes.
+func decodeBF16(y []float32, b []byte) {
+	for len(y) >= 4 && len(b) >= 8 {
+		v, out := u64(b), (*[4]float32)(y)
+		out[0] = math.Float32frombits(uint32(v << 16))
+		out[1] = math.Float32frombits(uint32(v) & 0xffff0000)
+		out[2] = math.Float32frombits(uint32(v >> 32 << 16))
+		out[3] = math.Float32frombits(uint32(v>>32) & 0xffff0000)
+		y, b = y[4:], b[8:]
+	}
+	for i := range y {
+		y[i] = FromBF16(u16(b[2*i:]))
+	}
+}
+
+func decodeF16(y []float32, b []byte) {
+	for len(y) >= 4 && len(b) >= 8 {
+		v, out := u64(b), (*[4]float32)(y)
+		out[0] = FromF16(uint16(v))
+		out[1] = FromF16(uint16(v >> 16))
+		out[2] = FromF16(uint16(v >> 32))
+		out[3] = FromF16(uint16(v >> 48))
+		y, b = y[4:], b[8:]
+	}
+	for i := range y {
+		y[i] = FromF16(u16(b[2*i:]))
+	}
+}
+
+func decodeF64(y []float32, b []byte) {
+	for i := range y {
+		y[i] = float32(math.Float64frombits(u64(b[8*i:])))
+	}
+}
+
+func decodeI8(y []float32, b []byte) {
+	for i := range y {
+		y[i] = float32(int8(b[i]))
+	}
+}
+
+func decodeI16(y []float32, b []byte) {
+	for i := range y {
+		y[i] = float32(int16(u16(b[2*i:])))
+	}
+}
+
+func decodeI32(y []float32, b []byte) {
+	for i := range y {
+		y[i] = float32(int32(u32(b[4*i:])))
+	}
+}
+
+func decodeI64(y []float32, b []byte) {
+	for i := range y {
+		y[i] = float32(int64(u64(b[8*i:])))
+	}
+}
