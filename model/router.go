@@ -110,13 +110,14 @@ func biasScores(t *routerTask, lo, hi int) {
 			a[j] = v + r.bias[j]
 		}
 		if r.groups > 1 {
-			maskGroups(a, s.group[i*r.groups:][:r.groups], r.topGroups)
+			MaskGroups(a, s.group[i*r.groups:][:r.groups], r.topGroups, 2)
 		}
 	}
 }
 
-// maskGroups sets a to -inf outside the top groups of it.
-func maskGroups(a, score []float32, top int) {
+// MaskGroups sets a to -inf outside the top groups of it. The score of a group is the sum of its best (1
+// or 2) largest. score, of length groups, is scratch.
+func MaskGroups(a, score []float32, top, best int) {
 	inf := float32(math.Inf(-1))
 	size := len(a) / len(score)
 	for g := range score {
@@ -129,7 +130,7 @@ func maskGroups(a, score []float32, top int) {
 			}
 		}
 		score[g] = first
-		if size > 1 {
+		if size > 1 && best > 1 {
 			score[g] += second
 		}
 	}
