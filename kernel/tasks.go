@@ -22,6 +22,8 @@ type operations struct {
 	sumSquares    sumSquaresTask
 	attention     attentionTask
 	attentionGrad attentionGradTask
+	shared        sharedTask
+	indexScores   indexScoresTask
 }
 
 // rowsPerTask cuts rows of n elements into tasks of about chunk elements.
