@@ -26,11 +26,14 @@ type layerCache interface {
 	load(r *stateReader, n int) error
 }
 
+// maxContext bounds positions, which are 32-bit numbers, and with them what sizes are computed from.
+const maxContext = 1 << 30
+
 // NewCache makes a cache for a sequence of at most max tokens. It takes memory as the sequence grows,
 // but is refused at once when max tokens would not fit into the memory that is available.
 func (n *Net) NewCache(max int) (*Cache, error) {
-	if max < 1 {
-		return nil, fmt.Errorf("forward: a cache for %d tokens is impossible", max)
+	if max < 1 || max > maxContext {
+		return nil, fmt.Errorf("forward: a context of %d tokens is impossible, must be between 1 and %d", max, maxContext)
 	}
 	c := n.emptyCache(max)
 	if err := c.fits(max); err != nil {
