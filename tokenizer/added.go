@@ -21,8 +21,12 @@ type matcher struct {
 	lone   int // the only first byte, -1 when there are several
 }
 
-func newMatchers(added []AddedToken, normalise bool) (raw, normal *matcher) {
+// newMatchers makes the matchers of the tokens that keep says yes to; nil where there are none.
+func newMatchers(added []AddedToken, normalise bool, keep func(*AddedToken) bool) (raw, normal *matcher) {
 	for _, a := range added {
+		if !keep(&a) {
+			continue
+		}
 		m := &raw
 		if a.Normalized {
 			m = &normal
@@ -98,12 +102,37 @@ type cuts struct {
 	text string
 	from int // where the next match may begin
 	done int // end of what was given out
+
+	ranges   []trustRange // of the text; nil when all of it is trusted
+	harmless *matcher     // matches where it is not
+	start    int          // of ranges[0]
+}
+
+// find gives the next match: of m in trusted text, of harmless elsewhere. Either may be nil.
+func (c *cuts) find() (start, end int, token *AddedToken) {
+	if c.ranges == nil {
+		return c.m.find(c.text, c.from)
+	}
+	for len(c.ranges) > 0 {
+		r, m := c.ranges[0], c.m
+		if !r.trusted {
+			m = c.harmless
+		}
+		if m != nil && c.from < r.end {
+			if start, end, token = m.find(c.text[:r.end], max(c.from, c.start)); token != nil {
+				return start, end, token
+			}
+		}
+		c.start = r.end
+		c.ranges = c.ranges[1:]
+	}
+	return 0, 0, nil
 }
 
 // next gives the text before the next match, and the token matched; nil with the text that remains when there is none.
 func (c *cuts) next() (before string, token *AddedToken) {
 	for {
-		start, end, a := c.m.find(c.text, c.from)
+		start, end, a := c.find()
 		if a == nil {
 			return c.text[min(c.done, len(c.text)):], nil
 		}

@@ -12,7 +12,7 @@ import (
 
 // Parts is a tokenizer taken apart, as GGUF stores it.
 type Parts struct {
-	Pre    string      // a name that Tokenizer.Pre gives, or another that GGUF files use for the same
+	Pre    string      // a name that Tokenizer.Pre gives, or another that GGUF files use for the same; empty or "default" where a file does not say
 	Tokens []string    // by id: symbol spelling of ordinary tokens, plain text of added ones
 	Types  []TokenType // by id; empty means all Normal
 	Merges []string    // "left right" in symbol spelling, by rank
@@ -29,6 +29,12 @@ func New(p Parts) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: %d tokens, at most %d are supported", len(p.Tokens), maxTokens)
 	}
 	scan, ok := scannerNamed(p.Pre)
+	if p.Pre == "" || p.Pre == "default" {
+		if scan, ok = scannerOfBOS(p.Tokens); !ok {
+			return nil, fmt.Errorf("tokenizer: the file does not name its pre-tokenizer (%q), and its vocabulary is none of the DeepSeek family; known are %s",
+				p.Pre, knownScanners())
+		}
+	}
 	if !ok {
 		return nil, fmt.Errorf("tokenizer: pre-tokenizer %q is not supported; known are %s", p.Pre, knownScanners())
 	}
@@ -232,8 +238,13 @@ func (b *builder) mergeSide(spelling []byte) (id int32, ok bool) {
 // build checks that every byte has a token and makes the tokenizer.
 func (b *builder) build() (*Tokenizer, error) {
 	var byteID [256]uint32
+	incomplete := false
 	for x := range byteID {
 		id, ok := b.vocab.find([]byte{byte(x)})
+		if !ok && neverUTF8(byte(x)) {
+			incomplete = true
+			continue
+		}
 		if !ok {
 			return nil, fmt.Errorf("the vocabulary has no token for byte %d (%q): it is not a byte-level vocabulary", x, symbolOfByte[x])
 		}
@@ -243,7 +254,13 @@ func (b *builder) build() (*Tokenizer, error) {
 		scan: b.scan, nfc: b.nfc, ignoreMerges: b.ignoreMerges, vocab: b.vocab, added: b.added, pairs: b.pairs,
 		merges: newMerger(byteID, b.pairs, b.results), prefix: b.prefix, suffix: b.suffix, bos: b.bos, eos: b.eos,
 		pad: b.pad, file: b.file, maxRun: b.maxRun, seed: maphash.MakeSeed(),
+		incomplete: incomplete,
 	}
-	t.raw, t.normal = newMatchers(t.added, t.nfc)
+	t.raw, t.normal = newMatchers(t.added, t.nfc, func(*AddedToken) bool { return true })
+	t.rawHarmless, t.normalHarmless = newMatchers(t.added, t.nfc, (*AddedToken).Harmless)
 	return t, nil
 }
+
+// neverUTF8 tells whether no UTF-8 text has a byte. The vocabularies of deepseek-llm and deepseek-coder have no tokens for
+// them.
+func neverUTF8(b byte) bool { return b == 0xC0 || b == 0xC1 || b >= 0xF5 }

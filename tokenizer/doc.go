@@ -20,10 +20,12 @@
 //
 // # Caveats
 //
-// Text that a stranger wrote must be encoded with [EncodeOptions.NoAddedTokens], or it can inject control tokens.
+// Text that a stranger wrote must be encoded with [EncodeOptions.NoAddedTokens], or it can inject control tokens; a prompt
+// that frames such text goes through [Tokenizer.EncodeSpans].
 //
-// Only four pre-tokenizers are known (deepseek-v3, llama-bpe, qwen2, gpt-2), each as a hand-written scanner that equals
-// the published regular expressions; any other is refused rather than approximated.
+// Only the pre-tokenizers of the DeepSeek family and of small models for tests are known (deepseek-v3, deepseek-llm,
+// deepseek-coder, llama-bpe, qwen2, gpt-2, smollm), each as a hand-written scanner that equals the published regular
+// expressions; any other is refused rather than approximated.
 //
 // Bytes that are not UTF-8 are encoded as they are and come back from [Tokenizer.AppendDecode]; [Tokenizer.Decode]
 // replaces what is not UTF-8 by U+FFFD, as `tokenizers` does.

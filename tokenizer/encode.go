@@ -5,6 +5,8 @@ package tokenizer
 import (
 	"hash/maphash"
 	"runtime"
+	"strings"
+	"unicode/utf8"
 )
 
 // EncodeOptions says what Encode does beside merging. The zero value matches added tokens and adds none of its own.
@@ -16,6 +18,9 @@ type EncodeOptions struct {
 // Encode appends the ids of text to dst. It allocates nothing in steady state but what dst needs to grow, and, in
 // tokenizers with a normaliser, what text that is not normalised takes.
 func (t *Tokenizer) Encode(dst []int32, text string, opt EncodeOptions) []int32 {
+	if t.incomplete {
+		text = t.patch(text)
+	}
 	e := t.borrow()
 	if opt.AddSpecial {
 		dst = append(dst, t.prefix...)
@@ -69,6 +74,16 @@ func (t *Tokenizer) giveBack(e *encoder) {
 	}
 }
 
+// patch replaces bytes that have no token by U+FFFD.
+func (t *Tokenizer) patch(s string) string {
+	for i := 0; i < len(s); i++ {
+		if neverUTF8(s[i]) {
+			return strings.ToValidUTF8(s, string(utf8.RuneError))
+		}
+	}
+	return s
+}
+
 func (t *Tokenizer) normalise(s string) string {
 	if t.nfc {
 		return nfc(s)
@@ -114,6 +129,16 @@ func (e *encoder) plain(dst []int32, s string) []int32 {
 	case deepseekV3:
 		for i := 0; i < len(s); {
 			j := c.nextV3(s, i)
+			dst = e.piece(dst, s[i:j])
+			i = j
+		}
+	case deepseekLLM, deepseekCoder:
+		stages := deepseekLLMStages
+		if e.scan == deepseekCoder {
+			stages = deepseekCoderStages
+		}
+		for t, i := stages(), 0; i < len(s); {
+			j := t.next(s, i)
 			dst = e.piece(dst, s[i:j])
 			i = j
 		}

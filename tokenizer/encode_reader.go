@@ -62,7 +62,7 @@ func (t *Tokenizer) encodeReader(r io.Reader, opt EncodeOptions, yield func(ids 
 
 // lastCut finds the last place in b where a text can be cut into two that are encoded as one; 0 if there is none. It is
 // after a line feed that a letter, number or sign follows: no piece goes on from white space that ends a line. But
-// gpt-2 looks ahead from a run of white space, so there the run must be the line feed alone.
+// gpt-2 and smollm look ahead from a run of white space, so there the run must be the line feed alone.
 func (t *Tokenizer) lastCut(b []byte) int {
 	for _, a := range t.added {
 		if a.LStrip || strings.ContainsRune(a.Content, '\n') {
@@ -77,7 +77,7 @@ func (t *Tokenizer) lastCut(b []byte) int {
 		if b[i] != '\n' || !visible(utf8.DecodeRune(b[i+1:])) {
 			continue
 		}
-		if t.scan != gpt2 || i > 0 && visible(utf8.DecodeLastRune(b[:i])) {
+		if t.scan != gpt2 && t.scan != smollm || i > 0 && visible(utf8.DecodeLastRune(b[:i])) {
 			return i + 1
 		}
 	}

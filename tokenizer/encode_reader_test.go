@@ -42,7 +42,7 @@ func TestEncodeReader(t *testing.T) {
 				list = append(list, reaching) // id 0, which is as good as another
 			}
 			tok.added = list
-			tok.raw, tok.normal = newMatchers(list, tok.nfc)
+			tok.raw, tok.normal = newMatchers(list, tok.nfc, func(*AddedToken) bool { return true })
 			for range 2000 {
 				var b strings.Builder
 				for range rng.IntN(30) {

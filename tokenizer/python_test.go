@@ -51,6 +51,9 @@ func TestPython(t *testing.T) {
 		"llama":                train(llamaBPE, TrainOptions{VocabSize: 2000, SpecialsLast: true}),
 		"qwen":                 train(qwen2, TrainOptions{VocabSize: 2000, SpecialsLast: true}),
 		"gpt-2":                train(gpt2, TrainOptions{VocabSize: 2000, SpecialsLast: true}),
+		"smollm":               train(smollm, TrainOptions{VocabSize: 2000, SpecialsLast: true}),
+		"deepseek-llm":         train(deepseekLLM, TrainOptions{VocabSize: 2000, SpecialsLast: true}),
+		"deepseek-coder":       train(deepseekCoder, TrainOptions{VocabSize: 2000, SpecialsLast: true}),
 		"published":            deepSeekV3(t),
 		"flags":                mustParse(t, flags.json(), nil),
 	} {

@@ -147,25 +147,23 @@ func byteLevelJSON(useRegex bool) string {
 }
 
 func preTokenizerJSON(scan scanner) string {
-	var expressions []string
-	switch scan {
-	case gpt2:
-		return byteLevelJSON(true)
-	case deepseekV3:
-		expressions = []string{exprDigits, exprHan, exprV3}
-	case llamaBPE:
-		expressions = []string{exprLlama}
-	case qwen2:
-		expressions = []string{exprQwen}
+	splits := scan == gpt2 || scan == smollm
+	expressions := expressionsOf(scan)
+	if len(expressions) == 0 {
+		return byteLevelJSON(splits)
 	}
 	var b bytes.Buffer
 	b.WriteString(`{"type": "Sequence", "pretokenizers": [`)
 	for _, e := range expressions {
+		if e == exprNumber {
+			b.WriteString("\n    {\"type\": \"Digits\", \"individual_digits\": true},")
+			continue
+		}
 		b.WriteString("\n    {\"type\": \"Split\", \"pattern\": {\"Regex\": ")
 		writeString(&b, e)
 		b.WriteString(`}, "behavior": "Isolated", "invert": false},`)
 	}
-	fmt.Fprintf(&b, "\n    %s\n  ]}", byteLevelJSON(false))
+	fmt.Fprintf(&b, "\n    %s\n  ]}", byteLevelJSON(splits))
 	return b.String()
 }
 

@@ -3,6 +3,7 @@ package tokenizer
 // Which pre-tokenizers there are, what GGUF and tokenizer.json call them, and the way to their scanners.
 
 import (
+	"math"
 	"slices"
 	"strings"
 )
@@ -15,6 +16,9 @@ const (
 	llamaBPE
 	qwen2
 	gpt2
+	smollm
+	deepseekLLM
+	deepseekCoder
 )
 
 // The first name is the one that is written.
@@ -22,7 +26,11 @@ var scannerNames = [...][]string{
 	deepseekV3: {"deepseek-v3", "joyai-llm"},
 	llamaBPE:   {"llama-bpe", "llama3", "llama-v3"},
 	qwen2:      {"qwen2", "deepseek-r1-qwen"},
-	gpt2:       {"gpt-2"},
+	gpt2:       {"gpt-2", "phi-2"},
+	smollm:     {"smollm"},
+
+	deepseekLLM:   {"deepseek-llm"},
+	deepseekCoder: {"deepseek-coder"},
 }
 
 func (s scanner) String() string { return scannerNames[s][0] }
@@ -45,13 +53,28 @@ func scannerNamed(name string) (scanner, bool) {
 func knownScanners() string {
 	var names []string
 	for _, n := range scannerNames {
-		names = append(names, n[0])
+		names = append(names, n...)
 	}
 	return strings.Join(names, ", ")
 }
 
+// scannerOfBOS finds the pre-tokenizer of a vocabulary whose GGUF file does not name it, as files from before April 2024
+// and careless ones do not: the vocabularies of this family differ in the id of the token that begins a text.
+func scannerOfBOS(tokens []string) (scanner, bool) {
+	for _, known := range []struct {
+		id  int
+		pre scanner
+	}{{0, deepseekV3}, {32013, deepseekCoder}, {100000, deepseekLLM}, {151646, qwen2}} {
+		if known.id < len(tokens) && tokens[known.id] == "<｜begin▁of▁sentence｜>" {
+			return known.pre, true
+		}
+	}
+	return 0, false
+}
+
 // The published expressions, which tokenizer.json holds. gpt-2's is inside its ByteLevel stage.
 const (
+	exprNumber = `\p{N}` // also what a stage Digits does that takes digits one by one
 	exprDigits = `\p{N}{1,3}`
 	exprHan    = `[一-龥぀-ゟ゠-ヿ]+`
 	exprV3     = "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+" +
@@ -62,18 +85,60 @@ const (
 		`| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`
 )
 
-// scannerOf finds the scanner for a sequence of expressions; files write line ends raw or escaped.
-func scannerOf(expressions []string) (scanner, bool) {
+// The expressions of deepseek-llm and deepseek-coder; the digits are a stage of their own kind.
+const (
+	exprNewline      = `[\r\n]`
+	exprLLMSigns     = `\s?[!-/:-~！-／：-～‘-‟　-。]+`
+	exprTails        = `\s+$`
+	exprWide         = `[一-龥ࠀ-一가-퟿]+`
+	exprCoderLetters = `\s?\p{L}+`
+	exprCoderSigns   = `\s?\p{P}+`
+)
+
+// exprLLMLetters spells casedLetters out.
+func exprLLMLetters() string {
+	var b strings.Builder
+	b.WriteString(`\s?[`)
+	for _, a := range casedLetters {
+		if b.WriteRune(a[0]); a[1] > a[0] {
+			b.WriteByte('-')
+			b.WriteRune(a[1])
+		}
+	}
+	b.WriteString("]+")
+	return b.String()
+}
+
+// expressionsOf gives the stages before ByteLevel, as scannerOf recognises them.
+func expressionsOf(scan scanner) []string {
+	switch scan {
+	case deepseekV3:
+		return []string{exprDigits, exprHan, exprV3}
+	case llamaBPE:
+		return []string{exprLlama}
+	case qwen2:
+		return []string{exprQwen}
+	case deepseekLLM:
+		return []string{exprNewline, exprLLMLetters(), exprLLMSigns, exprTails, exprWide, exprNumber}
+	case deepseekCoder:
+		return []string{exprNewline, exprCoderLetters, exprCoderSigns, exprWide, exprNumber}
+	case smollm:
+		return []string{exprNumber}
+	}
+	return nil
+}
+
+// scannerOf finds the scanner for a sequence of expressions before a ByteLevel that splits or does not; files write line
+// ends raw or escaped.
+func scannerOf(expressions []string, splits bool) (scanner, bool) {
 	for i, e := range expressions {
 		expressions[i] = strings.NewReplacer("\r", `\r`, "\n", `\n`).Replace(e)
 	}
-	switch {
-	case slices.Equal(expressions, []string{exprDigits, exprHan, exprV3}):
-		return deepseekV3, true
-	case slices.Equal(expressions, []string{exprLlama}):
-		return llamaBPE, true
-	case slices.Equal(expressions, []string{exprQwen}):
-		return qwen2, true
+	for s := range scannerNames {
+		scan := scanner(s)
+		if splits == (scan == gpt2 || scan == smollm) && slices.Equal(expressions, expressionsOf(scan)) {
+			return scan, true
+		}
 	}
 	return 0, false
 }
@@ -87,6 +152,12 @@ func (c *classes) next(by scanner, s string, i int) int {
 		return c.nextLlama(s, i, 3)
 	case qwen2:
 		return c.nextLlama(s, i, 1)
+	case deepseekLLM:
+		return deepseekLLMStages().next(s, i)
+	case deepseekCoder:
+		return deepseekCoderStages().next(s, i)
+	case smollm:
+		return c.nextGPT2(s, i, 1)
 	}
-	return c.nextGPT2(s, i)
+	return c.nextGPT2(s, i, math.MaxInt)
 }

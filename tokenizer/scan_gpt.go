@@ -1,6 +1,6 @@
 package tokenizer
 
-// The pre-tokenizers of one expression: GPT-2, Llama 3 and Qwen.
+// The pre-tokenizers of one expression: GPT-2, Llama 3 and Qwen; and SmolLM's, GPT-2's after a stage \p{N}.
 //
 //	gpt-2      's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
 //	llama-bpe  (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
@@ -8,17 +8,19 @@ package tokenizer
 //
 // Every character is matched, so there are no gaps. Source: the tokenizer.json of Llama 3 and Qwen 2; openai/gpt-2, encoder.py.
 
-import "math"
-
-// nextGPT2 gives the end of the piece that starts at s[i].
-func (c *classes) nextGPT2(s string, i int) int {
+// nextGPT2 gives the end of the piece that starts at s[i]. With digits 1 numbers were cut out one by one before, and are
+// ends of texts; else digits is as many as there may be.
+func (c *classes) nextGPT2(s string, i, digits int) int {
 	if j := contraction(s, i, false); j > i {
 		return j
 	}
 	k, w := c.at(s, i)
-	first, j := k, i+w
+	first, j, end := k, i+w, uint8(0)
+	if digits == 1 {
+		end = number
+	}
 	if s[i] == ' ' && j < len(s) {
-		if next, nw := c.at(s, j); next&space == 0 {
+		if next, nw := c.at(s, j); next&(space|end) == 0 {
 			first, j = next, j+nw
 		}
 	}
@@ -26,11 +28,11 @@ func (c *classes) nextGPT2(s string, i int) int {
 	case first&letter != 0:
 		return c.run(s, j, letter, 0, 0)
 	case first&number != 0:
-		return c.digits(s, j, math.MaxInt)
+		return c.digits(s, j, digits-1)
 	case first&space == 0:
 		return c.others(s, j)
 	}
-	return c.spaces(s, i, false, 0)
+	return c.spaces(s, i, false, end)
 }
 
 // nextLlama gives the end of the piece that starts at s[i]; digits is how many numbers one piece may hold.

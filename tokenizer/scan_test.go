@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -130,6 +131,64 @@ var referenceStages = map[scanner][]expression{
 		times(of(" "), 0, 1, times(isN, 1, ever, end)),
 		times(of(" "), 0, 1, times(not(isS, isL, isN), 1, ever, end)),
 		spaceTail[1], spaceTail[2])...)},
+	smollm: {
+		times(isN, 1, 1, end),
+		either(append(contractions(false),
+			times(of(" "), 0, 1, times(isL, 1, ever, end)),
+			times(of(" "), 0, 1, times(isN, 1, ever, end)),
+			times(of(" "), 0, 1, times(not(isS, isL, isN), 1, ever, end)),
+			spaceTail[1], spaceTail[2])...),
+	},
+	deepseekLLM: {
+		times(lineEnds, 1, 1, end),
+		times(isS, 0, 1, times(among(casedLetters), 1, ever, end)),
+		times(isS, 0, 1, times(among(llmSigns), 1, ever, end)),
+		times(isS, 1, ever, notBefore(between(0, unicode.MaxRune))),
+		times(among(wideRanges), 1, ever, end),
+		times(isN, 1, 1, end),
+	},
+	deepseekCoder: {
+		times(lineEnds, 1, 1, end),
+		times(isS, 0, 1, times(isL, 1, ever, end)),
+		times(isS, 0, 1, times(isPunctuation, 1, ever, end)),
+		times(among(wideRanges), 1, ever, end),
+		times(isN, 1, 1, end),
+	},
+}
+
+func among(ranges [][2]rune) set {
+	return func(r rune) bool {
+		return slices.ContainsFunc(ranges, func(a [2]rune) bool { return a[0] <= r && r <= a[1] })
+	}
+}
+
+// TestStagedClasses checks what the pass over the stages takes for granted: no letter or sign is a number, and no white
+// space but U+3000 is a letter or a sign.
+func TestStagedClasses(t *testing.T) {
+	for name, stages := range map[string]*staged{"deepseek-llm": deepseekLLMStages(), "deepseek-coder": deepseekCoderStages()} {
+		for r, k := range stages.bits {
+			if k&(stagedWord|stagedSign) != 0 && k&(stagedNumber|stagedNewline) != 0 || k&stagedWord != 0 && k&stagedSpace != 0 ||
+				k&stagedSign != 0 && k&stagedSpace != 0 && r != 0x3000 {
+				t.Errorf("%s: %U has the bits %b", name, r, k)
+			}
+		}
+	}
+}
+
+// TestStagedIsLinear encodes what makes a scanner that looks ahead slow, if it looks over the same text again and again.
+func TestStagedIsLinear(t *testing.T) {
+	for _, unit := range []string{"ع \u2003", " \u2003", "\u3000", "。\u3000", " ", "ع ", "\u2003\u3000", "1 "} {
+		s := strings.Repeat(unit, 1<<20/len(unit))
+		for _, stages := range []*staged{deepseekLLMStages(), deepseekCoderStages()} {
+			start := time.Now()
+			for i := 0; i < len(s); {
+				i = stages.next(s, i)
+			}
+			if d := time.Since(start); d > 5*time.Second {
+				t.Errorf("a megabyte of %q took %v", unit, d)
+			}
+		}
+	}
 }
 
 // referenceSplit applies every stage to the pieces of the one before; matches and gaps both stay.
@@ -179,7 +238,7 @@ func scan(by scanner, s string) (pieces []string) {
 var awkward = []string{"a", "Z", "é", "ß", "ſ", "s", "S", "t", "r", "e", "v", "m", "l", "L", "d", "'", "'", "’", " ", " ", " ", "\n", "\r", "\t",
 	"\u00a0", "\u3000", "\u0085", "\u2028", "\u200b", "\u200d", "\ufeff", "\x00", "\x7f", "1", "23", "²", "Ⅷ", "٣", ".", "..", "-", "€", "+",
 	"·", "漢", "字", "か", "ン", "・", "\u3040", "\u3099", "ー", "가", "ᄊ", "ᆞ", "ก", "ำ", "ี", "เ", "ខ", "្", "မ", "္", "ع", "ً", "ि", "\u0301",
-	"\U0001F600", "\U0001F3FD", "\ue000", "\U000E0100", "\U00013460", "\u1b4e", "\xff", "\xe4\xb8", "中", "\u9fa6"}
+	"\U0001F600", "\U0001F3FD", "\ue000", "\U000E0100", "\U00013460", "\u1b4e", "Ꭰ", "\u2003", "\u2003", "\u3000", "‘", "。", "Ω", "ａ", "！", "〇", "Ἀ", "\xff", "\xe4\xb8", "中", "\u9fa6"}
 
 func TestScannersEqualExpressions(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))

@@ -17,9 +17,12 @@ type stage struct {
 	Processors     []json.RawMessage `json:"processors"`
 	AddPrefixSpace *bool             `json:"add_prefix_space"`
 	UseRegex       *bool             `json:"use_regex"`
-	Behavior       string            `json:"behavior"`
-	Invert         bool              `json:"invert"`
-	Pattern        struct {
+
+	IndividualDigits *bool `json:"individual_digits"`
+
+	Behavior string `json:"behavior"`
+	Invert   bool   `json:"invert"`
+	Pattern  struct {
 		Regex  *string
 		String *string
 	} `json:"pattern"`
@@ -86,14 +89,17 @@ func readPreTokenizer(raw json.RawMessage) (scanner, error) {
 				return 0, errors.New("ByteLevel with add_prefix_space is not supported")
 			}
 			splits := s.UseRegex == nil || *s.UseRegex
-			if splits && i == 0 {
-				return gpt2, nil
-			}
-			if scan, ok := scannerOf(expressions); ok && !splits {
+			if scan, ok := scannerOf(expressions, splits); ok {
 				return scan, nil
 			}
 			return 0, fmt.Errorf("the expressions %q (ByteLevel use_regex %v) are none of the supported pre-tokenizers: %s",
 				expressions, splits, knownScanners())
+		case s.Type == "Digits":
+			if s.IndividualDigits == nil || !*s.IndividualDigits {
+				return 0, errors.New("Digits without individual_digits is not supported")
+			}
+			expressions = append(expressions, exprNumber)
+			continue
 		case s.Type != "Split":
 			return 0, fmt.Errorf("type %q is not supported here; known pre-tokenizers are %s", s.Type, knownScanners())
 		case s.Pattern.Regex == nil || s.Behavior != "Isolated" || s.Invert:

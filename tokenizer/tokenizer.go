@@ -3,6 +3,7 @@ package tokenizer
 // The tokenizer in memory and what it can be asked.
 
 import (
+	"fmt"
 	"hash/maphash"
 	"sync"
 )
@@ -18,12 +19,16 @@ type Tokenizer struct {
 	vocab        vocabulary
 	added        []AddedToken // by id
 	raw, normal  *matcher     // added tokens matched before and after normalisation; nil where there are none
-	prefix       []int32      // what AddSpecial puts before and after a text
-	suffix       []int32
-	bos, eos     int32 // -1 where there is none
-	pad          int32
-	config       Config
-	file         fileParts // what Save writes back unread
+	incomplete   bool         // bytes that no UTF-8 text has are not in the vocabulary
+
+	rawHarmless, normalHarmless *matcher // those of them that are matched in untrusted text
+
+	prefix   []int32 // what AddSpecial puts before and after a text
+	suffix   []int32
+	bos, eos int32 // -1 where there is none
+	pad      int32
+	config   Config
+	file     fileParts // what Save writes back unread
 
 	seed   maphash.Seed
 	mu     sync.Mutex
@@ -55,7 +60,17 @@ type AddedToken struct {
 // VocabSize is the number of ids, added tokens included: ids go from 0 to VocabSize-1.
 func (t *Tokenizer) VocabSize() int { return len(t.vocab.ends) }
 
-// Pre names the pre-tokenizer as GGUF's tokenizer.ggml.pre does: deepseek-v3, llama-bpe, qwen2 or gpt-2.
+// CheckRows compares the vocabulary with a model's rows of embeddings. A model may have more rows, which no text reaches;
+// one that has fewer is not that of this tokenizer.
+func (t *Tokenizer) CheckRows(rows int) error {
+	if t.VocabSize() > rows {
+		return fmt.Errorf("tokenizer: it has %d tokens, but the model only %d rows: they do not belong together; take the tokenizer that came with the model",
+			t.VocabSize(), rows)
+	}
+	return nil
+}
+
+// Pre names the pre-tokenizer as GGUF's tokenizer.ggml.pre does: deepseek-v3, deepseek-llm, qwen2...
 func (t *Tokenizer) Pre() string { return t.scan.String() }
 
 // TokenID finds an added token by its text or an ordinary one by its symbol spelling ("Ġthe"). Resolve special tokens

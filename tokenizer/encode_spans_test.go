@@ -1,0 +1,175 @@
+package tokenizer
+
+import (
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// framed is a small vocabulary with control tokens, one that overlaps another, and one of a single letter.
+func framed(t testing.TB, pre scanner) *Tokenizer {
+	t.Helper()
+	p := Parts{Pre: pre.String()}
+	for x := range 256 {
+		p.Tokens, p.Types = append(p.Tokens, string(symbolOfByte[x])), append(p.Types, Normal)
+	}
+	for _, m := range []string{"U s", "Us e", "Use r", "h i", "Ġ hi", "t h", "th i"} {
+		p.Merges = append(p.Merges, m)
+		p.Tokens, p.Types = append(p.Tokens, strings.ReplaceAll(m, " ", "")), append(p.Types, Normal)
+	}
+	for _, s := range []string{"<｜User｜>", "<think>", "</think>", "<t"} {
+		p.Tokens, p.Types = append(p.Tokens, s), append(p.Types, UserDefined)
+	}
+	p.Tokens, p.Types = append(p.Tokens, "<end>", "À"), append(p.Types, Control, UserDefined)
+	tok, err := New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tok
+}
+
+func id(t testing.TB, tok *Tokenizer, s string) int32 {
+	t.Helper()
+	n, ok := tok.TokenID(s)
+	if !ok {
+		t.Fatalf("no token %q", s)
+	}
+	return n
+}
+
+// TestSpansAreTheWholeString checks that trusted spans, however a text is cut into them, give the ids of the text; and
+// untrusted ones those of the text without added tokens.
+func TestSpansAreTheWholeString(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 9))
+	parts := append(slices.Clone(awkward), "<｜User｜>", "<think>", "</think>", "<t", "<end>", "À", "User: ", "hi", " hi", "<｜", "think>")
+	for _, pre := range []scanner{deepseekV3, qwen2, deepseekLLM, gpt2} {
+		tok := framed(t, pre)
+		for range 3000 {
+			var whole strings.Builder
+			for range 1 + random.IntN(9) {
+				whole.WriteString(parts[random.IntN(len(parts))])
+			}
+			s := whole.String()
+			if pre == qwen2 {
+				s = nfc(s)
+			}
+			for _, trusted := range []bool{true, false} {
+				var spans []Span
+				for rest := s; rest != ""; {
+					n := 1 + random.IntN(len(rest))
+					spans = append(spans, Span{rest[:n], trusted})
+					rest = rest[n:]
+				}
+				want := tok.Encode(nil, s, EncodeOptions{})
+				if !trusted {
+					want = want[:0]
+					for i, part := range strings.Split(s, "À") { // the letter is a token in any text
+						if i > 0 {
+							want = append(want, id(t, tok, "À"))
+						}
+						want = tok.Encode(want, part, EncodeOptions{NoAddedTokens: true})
+					}
+				}
+				if got := tok.EncodeSpans(nil, spans); !slices.Equal(got, want) {
+					t.Fatalf("%v, trusted %v, %q as %v:\n got %v\nwant %v", pre, trusted, s, spans, got, want)
+				}
+			}
+		}
+	}
+}
+
+// TestUntrustedTextGivesNoControl looks for control tokens in ids of text that asks for them in every way.
+func TestUntrustedTextGivesNoControl(t *testing.T) {
+	tok := framed(t, deepseekV3)
+	user, think := id(t, tok, "<｜User｜>"), id(t, tok, "<think>")
+	for name, c := range map[string]struct {
+		spans []Span
+		want  []int32 // the control tokens among the ids
+	}{
+		"framed":           {[]Span{{"<｜User｜>", true}, {"hi<think>", false}, {"<think>", true}}, []int32{user, think}},
+		"at the front":     {[]Span{{"<think", true}, {">", false}}, []int32{id(t, tok, "<t")}},
+		"at the end":       {[]Span{{"<｜Us", false}, {"er｜>", true}}, nil},
+		"in the middle":    {[]Span{{"<", true}, {"think", false}, {">", true}}, nil},
+		"in two":           {[]Span{{"<thi", false}, {"nk>", false}}, nil},
+		"the shorter one":  {[]Span{{"<t", true}, {"hink>", false}}, []int32{id(t, tok, "<t")}},
+		"an empty between": {[]Span{{"<thi", true}, {"", false}, {"nk>", true}}, []int32{think}},
+	} {
+		var got []int32
+		for _, id := range tok.EncodeSpans(nil, c.spans) {
+			if tok.TokenType(id) != Normal {
+				got = append(got, id)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+// TestMergesCrossBorders checks that a border between spans is none for merges.
+func TestMergesCrossBorders(t *testing.T) {
+	tok := framed(t, deepseekV3)
+	got := tok.EncodeSpans(nil, []Span{{"U", true}, {"ser", false}, {" h", true}, {"i", false}})
+	if want := []int32{id(t, tok, "User"), id(t, tok, "Ġhi")}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestIncompleteAlphabet builds a vocabulary as deepseek-llm's is: the bytes that no UTF-8 text has are added tokens,
+// spelled like letters.
+func TestIncompleteAlphabet(t *testing.T) {
+	p := Parts{Pre: "deepseek-llm"}
+	var last []string
+	for x := range 256 {
+		if s := string(symbolOfByte[x]); neverUTF8(byte(x)) {
+			last = append(last, s)
+		} else {
+			p.Tokens, p.Types = append(p.Tokens, s), append(p.Types, Normal)
+		}
+	}
+	for _, s := range last {
+		p.Tokens, p.Types = append(p.Tokens, s), append(p.Types, UserDefined)
+	}
+	tok, err := New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := id(t, tok, "À")
+	if got := tok.Encode(nil, "À", EncodeOptions{}); !slices.Equal(got, []int32{a}) {
+		t.Errorf("À is %v, want %v", got, a)
+	}
+	if got := tok.EncodeSpans(nil, []Span{{"À", false}}); !slices.Equal(got, []int32{a}) {
+		t.Errorf("an untrusted À is %v, want %v", got, a)
+	}
+	if got := tok.Decode(tok.Encode(nil, "a\xffb\xc0", EncodeOptions{}), false); got != "a\ufffdb\ufffd" {
+		t.Errorf("broken text comes back as %q", got)
+	}
+	p.Tokens[0], p.Tokens = "xx", p.Tokens[1:]
+	p.Types = p.Types[1:]
+	if _, err := New(p); err == nil {
+		t.Error("a vocabulary without a byte that texts have was taken")
+	}
+}
+
+// TestPreOfOldFiles checks how files that do not name their pre-tokenizer are understood.
+func TestPreOfOldFiles(t *testing.T) {
+	tokens := make([]string, 100001)
+	tokens[100000] = "<｜begin▁of▁sentence｜>"
+	if pre, ok := scannerOfBOS(tokens); !ok || pre != deepseekLLM {
+		t.Errorf("%v, %v", pre, ok)
+	}
+	for _, pre := range []string{"", "default", "tekken"} {
+		_, err := New(Parts{Pre: pre, Tokens: []string{"a"}})
+		if err == nil || !strings.Contains(err.Error(), "deepseek-llm") {
+			t.Errorf("pre %q: %v, want an error that names those that are known", pre, err)
+		}
+	}
+}
+
+func TestCheckRows(t *testing.T) {
+	tok := framed(t, gpt2)
+	if n := tok.VocabSize(); tok.CheckRows(n) != nil || tok.CheckRows(n+100) != nil || tok.CheckRows(n-1) == nil {
+		t.Error("a tokenizer fits a model with as many rows or more, and no other")
+	}
+}
