@@ -25,7 +25,7 @@ func TestRopeFrequencies(t *testing.T) {
 		{"linear", 8, 1e4, RopeScaling{Type: "linear", Factor: 4}, 1, map[int]float64{0: 0.25, 2: 0.0025}},
 		{"attention factor", 8, 1e4, RopeScaling{Type: "yarn", Factor: 4, OriginalMaxPosition: 8, BetaFast: 32, BetaSlow: 1, AttentionFactor: 1.5}, 1.5, nil},
 	} {
-		f, factor := c.s.frequencies(c.width, c.theta)
+		f, factor := c.s.Frequencies(c.width, c.theta)
 		if math.Abs(factor-c.factor) > 1e-12 {
 			t.Errorf("%s: factor %v, want %v", c.name, factor, c.factor)
 		}
@@ -35,15 +35,15 @@ func TestRopeFrequencies(t *testing.T) {
 			}
 		}
 	}
-	plain, _ := RopeScaling{}.frequencies(128, 5e5)
-	f, _ := RopeScaling{Type: "llama3", Factor: 8, OriginalMaxPosition: 8192, LowFreqFactor: 1, HighFreqFactor: 4}.frequencies(128, 5e5)
+	plain, _ := RopeScaling{}.Frequencies(128, 5e5)
+	f, _ := RopeScaling{Type: "llama3", Factor: 8, OriginalMaxPosition: 8192, LowFreqFactor: 1, HighFreqFactor: 4}.Frequencies(128, 5e5)
 	for i, want := range map[int]float64{0: 1, 28: 1, 29: 1.207484, 30: 1.553415, 31: 2.026313, 34: 5.257327, 35: 8, 63: 8} {
 		if d := plain[i] / f[i]; math.Abs(d-want) > 1e-6*want {
 			t.Errorf("llama3: divisor %d is %v, want %v", i, d, want)
 		}
 	}
-	c := Config{QKNopeHeadDim: 128, QKRopeHeadDim: 64, RopeScaling: RopeScaling{Type: "yarn", Factor: 40, MScale: 1, MScaleAllDim: 1}}
-	if s := c.softmaxScale(); math.Abs(s-0.1352337789) > 1e-9 {
+	c := Config{ModelType: v3, QKNopeHeadDim: 128, QKRopeHeadDim: 64, RopeScaling: RopeScaling{Type: "yarn", Factor: 40, MScale: 1, MScaleAllDim: 1}}
+	if s := c.SoftmaxScale(); math.Abs(s-0.1352337789) > 1e-9 {
 		t.Errorf("softmax scale %v", s)
 	}
 }
@@ -88,6 +88,10 @@ func FuzzParseConfig(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(data)
+	}
+	for _, m := range familyConfigs(f) {
+		f.Add(encode(f, m))
+		f.Add(encode(f, newSpelling(m)))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := ParseConfig(data)

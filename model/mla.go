@@ -25,7 +25,7 @@ type mla struct {
 func (b *builder) mla(c *Config, layer int, r *rope) *mla {
 	at := func(rest string) string { return layerName(layer, "self_attn."+rest) }
 	m := &mla{heads: c.NumAttentionHeads, nope: c.QKNopeHeadDim, pe: c.QKRopeHeadDim, v: c.VHeadDim,
-		q: c.QLoraRank, r: c.KVLoraRank, scale: float32(c.softmaxScale()), rope: r}
+		q: c.QLoraRank, r: c.KVLoraRank, scale: float32(c.SoftmaxScale()), rope: r}
 	qName := "q_a_proj"
 	if m.q == 0 {
 		m.q, qName = m.heads*m.qk(), "q_proj"

@@ -356,7 +356,9 @@ func TestOpenRefuses(t *testing.T) {
 	path := filepath.Join(dir, "config.json")
 	text := must[[]byte](t)(os.ReadFile(path))
 	for _, c := range []struct{ old, new, want string }{
-		{`"deepseek_v3"`, `"deepseek_v4"`, `model_type "deepseek_v4" is not supported`},
+		{`"deepseek_v3"`, `"deepseek_v5"`, `model_type "deepseek_v5" is not supported`},
+		{`"deepseek_v3"`, `"deepseek_v2"`, "scoring_func is sigmoid"},
+		{`"deepseek_v3"`, `"deepseek_v32"`, `"deepseek_v32" can be run but not trained`},
 		{`"num_hidden_layers": 2`, `"num_hidden_layers": 3`, "has no tensor"},
 		{`"vocab_size": 19`, `"vocab_size": 18`, "has shape [19 13], config.json asks for [18 13]"},
 		{`"vocab_size": 19`, `"vocab_size": 1000000`, "files are missing"},

@@ -61,7 +61,7 @@ func (r *reference) norm(name string, x vec, eps float64) vec {
 
 // rotate turns the pairs (i, i+half), or (2i, 2i+1) where interleaved.
 func (r *reference) rotate(x vec, pos int, interleaved bool) {
-	f, factor := r.c.RopeScaling.frequencies(len(x), r.c.RopeTheta)
+	f, factor := r.c.RopeScaling.Frequencies(len(x), r.c.RopeTheta)
 	for i := range f {
 		a, b := i, i+len(f)
 		if interleaved {
@@ -260,7 +260,7 @@ func (r *reference) layer(i int, x []vec, first []int) (y []vec, balance float64
 	}
 	n := normed("post_attention_layernorm")
 	var d []vec
-	if r.c.isMoE(i) {
+	if r.c.IsMoE(i) {
 		d, balance = r.moe(at+"mlp.", n)
 	} else {
 		for _, v := range n {

@@ -26,12 +26,12 @@ func newRope(c *Config) *rope {
 	if c.ModelType == v3 {
 		r.width, r.interleaved = c.QKRopeHeadDim, true
 	}
-	r.frequency, r.factor = c.RopeScaling.frequencies(r.width, c.RopeTheta)
+	r.frequency, r.factor = c.RopeScaling.Frequencies(r.width, c.RopeTheta)
 	return r
 }
 
-// frequencies returns theta^(-2i/width), i < width/2, stretched, and the factor of cos and sin.
-func (s RopeScaling) frequencies(width int, theta float64) ([]float64, float64) {
+// Frequencies returns theta^(-2i/width), i < width/2, stretched, and the factor of cos and sin.
+func (s RopeScaling) Frequencies(width int, theta float64) ([]float64, float64) {
 	f := make([]float64, width/2)
 	for i := range f {
 		f[i] = math.Pow(theta, -2*float64(i)/float64(width))
@@ -96,9 +96,12 @@ func yarnScale(factor, mscale float64) float64 {
 	return 0.1*mscale*math.Log(factor) + 1
 }
 
-// softmaxScale is the factor of q·k in latent attention: width^(-1/2), times m² with YaRN.
+// SoftmaxScale is the factor of q·k: width^(-1/2), and in latent attention m² with YaRN.
 // Source: DeepSeek-V2 report; the key mscale_all_dim.
-func (c *Config) softmaxScale() float64 {
+func (c *Config) SoftmaxScale() float64 {
+	if !c.latent() {
+		return 1 / math.Sqrt(float64(c.HeadDim))
+	}
 	s := 1 / math.Sqrt(float64(c.QKNopeHeadDim+c.QKRopeHeadDim))
 	if r := c.RopeScaling; r.Type != "" && r.MScaleAllDim != 0 {
 		m := yarnScale(r.Factor, r.MScaleAllDim)

@@ -10,7 +10,7 @@ func (b *builder) v3Block(c *Config, i int, r *rope) *block {
 	m.norm1 = b.norm(layerName(i, "input_layernorm"), c.HiddenSize, c.RMSNormEps)
 	m.attention = b.mla(c, i, r)
 	m.norm2 = b.norm(layerName(i, "post_attention_layernorm"), c.HiddenSize, c.RMSNormEps)
-	if c.isMoE(i) {
+	if c.IsMoE(i) {
 		m.ffn = b.moe(c, i)
 	} else {
 		m.ffn = b.mlp(layerName(i, "mlp"), c.HiddenSize, c.IntermediateSize)
