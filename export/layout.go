@@ -1,7 +1,6 @@
 package export
 
-// Which GGUF tensor holds which published tensor, and in which order of rows. One list serves both
-// directions: WriteGGUF walks it from the published tensors, OpenGGUF back to them.
+// Which GGUF tensor holds which published tensor, and in which order of rows.
 //
 // Source: names of gguf-py's tensor map; MLA in the flavour with separate attn_k_b and attn_v_b that
 // llama.cpp computes in absorbed form.
@@ -10,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
 // tensor is one tensor of the GGUF file.
@@ -65,7 +65,7 @@ func layout(arch string, c *model.Config) []tensor {
 		ts = append(ts, matrix("output.weight", "lm_head.weight", v, d))
 	}
 	if c.RopeScaling.Type == "llama3" {
-		f := ropeDivisors(c)
+		f := weights.RopeDivisors(c)
 		ts = append(ts, tensor{name: "rope_freqs.weight", shape: []int{len(f)}, plain: true, values: f})
 	}
 	for l := range c.NumHiddenLayers {

@@ -38,7 +38,10 @@ type tensorInfo struct {
 	Bytes int64  `json:"bytes"`
 }
 
-func (c *inspectCmd) Run(a *app) error {
+func (c *inspectCmd) Run(a *app) (err error) {
+	if c.Model, err = a.locate(c.Model); err != nil {
+		return err
+	}
 	info, err := os.Stat(c.Model)
 	if err != nil {
 		return fmt.Errorf("inspect: %w: give a model directory, a .gguf or a .safetensors file", err)
@@ -153,6 +156,6 @@ func inspectGGUF(path string) (*inspection, error) {
 	for _, t := range f.Tensors() {
 		r.add(t.Name, t.Type.String(), t.Shape, len(t.Data))
 	}
-	r.problem(export.CheckGGUF(f))
+	r.problem(export.CheckGGUF(path))
 	return r, nil
 }

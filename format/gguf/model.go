@@ -40,7 +40,7 @@ func (f *File) CheckModel() error {
 	blocksKey := arch + ".block_count"
 	blocks, err := m.Uint(blocksKey)
 	split, serr := m.Uint("split.count")
-	whole := serr != nil || split <= 1
+	whole := serr != nil || split <= 1 || f.merged
 	switch {
 	case err != nil:
 		fault(err)

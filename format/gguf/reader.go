@@ -1,8 +1,9 @@
-// This file holds File, an open GGUF file, and its Tensors.
+// This file holds File, an open GGUF file, and its Tensors. OpenModel, for split models, is in split.go.
 
 package gguf
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/haenyeo/haenyeo/internal/mmap"
@@ -17,7 +18,14 @@ type File struct {
 
 	tensors []Tensor
 	byName  map[string]int
-	file    *mmap.Map
+	files   []mapped
+	merged  bool // all files of a split model
+}
+
+// mapped is a file with its path.
+type mapped struct {
+	path string
+	*mmap.Map
 }
 
 // Tensor is one named array of a file. Shape is row-major, slowest index first
@@ -42,7 +50,7 @@ func Open(path string) (*File, error) {
 		m.Close()
 		return nil, fmt.Errorf("gguf: %q: %w", path, err)
 	}
-	f.file = m
+	f.files = []mapped{{path, m}}
 	return f, nil
 }
 
@@ -59,13 +67,33 @@ func (f *File) Tensor(name string) (Tensor, bool) {
 	return f.tensors[i], true
 }
 
-// Bytes returns the size of the file.
-func (f *File) Bytes() int64 { return int64(len(f.file.Bytes())) }
+// Bytes returns the size of all files together.
+func (f *File) Bytes() int64 {
+	n := int64(0)
+	for _, m := range f.files {
+		n += int64(len(m.Bytes()))
+	}
+	return n
+}
+
+// Locate returns which byte of which file stands at the address addr; ok is false if none does.
+func (f *File) Locate(addr uintptr) (path string, offset int64, ok bool) {
+	for _, m := range f.files {
+		if offset, ok := m.Offset(addr); ok {
+			return m.path, offset, true
+		}
+	}
+	return "", 0, false
+}
 
 // Close unmaps the file. No Data of any Tensor may be used afterwards.
 func (f *File) Close() error {
-	f.tensors, f.byName = nil, nil
-	return f.file.Close()
+	var errs []error
+	for _, m := range f.files {
+		errs = append(errs, m.Close())
+	}
+	f.tensors, f.byName, f.files = nil, nil, nil
+	return errors.Join(errs...)
 }
 
 // Len returns the number of elements.

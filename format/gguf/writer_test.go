@@ -82,7 +82,7 @@ func TestWriteReadsBack(t *testing.T) {
 	if len(f.Tensors()) != len(sources) {
 		t.Fatalf("%d tensors", len(f.Tensors()))
 	}
-	whole := f.file.Bytes()
+	whole := f.files[0].Bytes()
 	for i, x := range f.Tensors() {
 		s := sources[i]
 		if x.Name != s.Name || x.Type != s.Type || !slices.Equal(x.Shape, s.Shape) {
@@ -197,7 +197,7 @@ func TestWriteFailsCleanly(t *testing.T) {
 		{"row of no whole blocks", nil, []Source{{"a", quant.Q8_0, []int{32, 33}, emit(0, nil)}}, "blocks of Q8_0"},
 		{"withdrawn type", nil, []Source{{"a", 4, []int{32}, emit(0, nil)}}, "withdrawn"},
 		{"NaN in Q8_0", nil, []Source{Floats("a", quant.Q8_0, []int{64}, nan)}, "element 32 is NaN"},
-		{"no encoder", nil, []Source{Floats("a", quant.Q4_K, []int{256}, make([]float32, 256))}, "Q4_K cannot be encoded"},
+		{"no encoder", nil, []Source{Floats("a", quant.IQ1_S, []int{256}, make([]float32, 256))}, "IQ1_S cannot be encoded"},
 		{"F64", nil, []Source{Floats("a", quant.F64, []int{2048}, make([]float32, 2048))}, "F64 cannot be encoded"},
 		{"plain int", with("k", 1), nil, "a int cannot be stored"},
 		{"scalar in a nested array", with("k", []any{uint8(1)}), nil, "nested array"},

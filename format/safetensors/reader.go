@@ -11,7 +11,9 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/haenyeo/haenyeo/internal/mmap"
@@ -28,11 +30,17 @@ const (
 // After opening it is read-only and safe for concurrent use. Close it when no
 // Tensor of it is in use any more.
 type Reader struct {
-	files    []*mmap.Map
+	files    []mapped
 	names    []string
 	tensors  map[string]Tensor
 	metadata map[string]string
 	bytes    int64
+}
+
+// mapped is a file with its path.
+type mapped struct {
+	path string
+	*mmap.Map
 }
 
 // Open maps the file at path and checks its header completely.
@@ -45,22 +53,30 @@ func Open(path string) (*Reader, error) {
 	return r, nil
 }
 
-// OpenDir opens the weights in a model directory: model.safetensors, or the
-// shards that model.safetensors.index.json lists.
+// OpenDir opens the weights in a model directory: model.safetensors, or the shards that
+// model.safetensors.index.json lists, or without an index those named NAME-00001-of-0000N.safetensors.
 func OpenDir(dir string) (*Reader, error) {
 	single, index := filepath.Join(dir, FileName), filepath.Join(dir, IndexName)
 	if _, err := os.Stat(single); err == nil {
 		return Open(single)
 	}
 	weightMap, err := readIndex(index)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("safetensors: %q holds neither %s nor %s: is it a model directory?", dir, FileName, IndexName)
+	var shards []string
+	switch {
+	case err == nil:
+		shards = slices.Compact(slices.Sorted(maps.Values(weightMap)))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, err
+	default:
+		if shards, err = findShards(dir); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
+	if err := present(dir, shards); err != nil {
 		return nil, err
 	}
 	r := newReader()
-	for _, shard := range slices.Compact(slices.Sorted(maps.Values(weightMap))) {
+	for _, shard := range shards {
 		if err := r.add(filepath.Join(dir, shard)); err != nil {
 			r.Close()
 			return nil, err
@@ -75,6 +91,65 @@ func OpenDir(dir string) (*Reader, error) {
 	return r, nil
 }
 
+var shardName = regexp.MustCompile(`^(.+)-(\d{5})-of-(\d{5})\.safetensors$`)
+
+// maxShards is far above any published model.
+const maxShards = 10000
+
+// findShards lists the names of all shards of the model in dir, from those that are there.
+func findShards(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("safetensors: %w", err)
+	}
+	var base, count, pickled string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".bin") || strings.HasSuffix(e.Name(), ".pt") || strings.HasSuffix(e.Name(), ".pth") {
+			pickled = e.Name()
+		}
+		m := shardName.FindStringSubmatch(e.Name())
+		if m == nil {
+			continue
+		}
+		if base != "" && (m[1] != base || m[3] != count) {
+			return nil, fmt.Errorf("safetensors: %q holds shards of two models, %s-...-of-%s and %s-...-of-%s, and no %s: keep those of one", dir, base, count, m[1], m[3], IndexName)
+		}
+		base, count = m[1], m[3]
+	}
+	n, err := strconv.Atoi(count)
+	switch {
+	case base == "" && pickled != "":
+		return nil, fmt.Errorf("safetensors: %q holds no safetensors file, only %q: weights in PyTorch's own format are not read, fetch the model as safetensors", dir, pickled)
+	case base == "":
+		return nil, fmt.Errorf("safetensors: %q holds neither %s nor %s: is it a model directory?", dir, FileName, IndexName)
+	case err != nil || n < 1 || n > maxShards:
+		return nil, fmt.Errorf("safetensors: %q: a model of %s shards is not possible: were the files renamed?", dir, count)
+	}
+	shards := make([]string, n)
+	for i := range shards {
+		shards[i] = fmt.Sprintf("%s-%05d-of-%s.safetensors", base, i+1, count)
+	}
+	return shards, nil
+}
+
+// present says which of the shards are missing.
+func present(dir string, shards []string) error {
+	var missing []string
+	for _, s := range shards {
+		if _, err := os.Stat(filepath.Join(dir, s)); errors.Is(err, fs.ErrNotExist) {
+			missing = append(missing, strconv.Quote(s))
+		}
+	}
+	n := len(missing)
+	if n == 0 {
+		return nil
+	}
+	if n > 3 {
+		missing = append(missing[:3], "...")
+	}
+	return fmt.Errorf("safetensors: of the %d files of the model in %q, %d are missing: %s: fetch them into the same folder", len(shards), dir, n, strings.Join(missing, ", "))
+}
+
 func newReader() *Reader {
 	return &Reader{tensors: map[string]Tensor{}, metadata: map[string]string{}}
 }
@@ -84,7 +159,7 @@ func (r *Reader) add(path string) error {
 	if err != nil {
 		return fmt.Errorf("safetensors: %w", err)
 	}
-	r.files = append(r.files, m)
+	r.files = append(r.files, mapped{path, m})
 	r.bytes += int64(len(m.Bytes()))
 	tensors, metadata, err := parseHeader(m.Bytes())
 	if err != nil {
@@ -142,6 +217,16 @@ func (r *Reader) Metadata() map[string]string { return r.metadata }
 
 // Bytes returns the size of all files together, headers included.
 func (r *Reader) Bytes() int64 { return r.bytes }
+
+// Locate returns which byte of which file stands at the address addr; ok is false if none does.
+func (r *Reader) Locate(addr uintptr) (path string, offset int64, ok bool) {
+	for _, m := range r.files {
+		if offset, ok := m.Offset(addr); ok {
+			return m.path, offset, true
+		}
+	}
+	return "", 0, false
+}
 
 // Close unmaps the files. No Data of any Tensor may be used afterwards.
 func (r *Reader) Close() error {

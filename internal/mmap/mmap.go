@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"unsafe"
 
 	"github.com/haenyeo/haenyeo/internal/regular"
 )
@@ -43,6 +44,15 @@ func Open(path string) (*Map, error) {
 // Bytes returns the file's bytes. They are valid until Close and must not be
 // written.
 func (m *Map) Bytes() []byte { return m.data }
+
+// Offset returns which byte of the file stands at the address addr; ok is false if it is not in m.
+func (m *Map) Offset(addr uintptr) (offset int64, ok bool) {
+	start := uintptr(unsafe.Pointer(unsafe.SliceData(m.data)))
+	if addr < start || addr-start >= uintptr(len(m.data)) {
+		return 0, false
+	}
+	return int64(addr - start), true
+}
 
 // Close unmaps the file. Closing twice is allowed and returns the same error.
 func (m *Map) Close() error {

@@ -1,9 +1,9 @@
-package export
-
-// The rotary scaling of Llama 3.1 both ways: config.json names four numbers, a GGUF holds the divisors of
-// the frequencies that they give, in rope_freqs.weight.
+// This file holds the rotary scaling of Llama 3.1 both ways: config.json names four numbers, a GGUF holds
+// the divisors of the frequencies that they give, in rope_freqs.weight.
 //
 // Source: the Llama 3.1 release; ggml divides the angle by them.
+
+package weights
 
 import (
 	"errors"
@@ -12,8 +12,8 @@ import (
 	"github.com/haenyeo/haenyeo/model"
 )
 
-// ropeDivisors are what the frequencies of llama3 scaling are divided by, [HeadDim/2].
-func ropeDivisors(c *model.Config) []float32 {
+// RopeDivisors are what the frequencies of llama3 scaling are divided by, [HeadDim/2].
+func RopeDivisors(c *model.Config) []float32 {
 	s := c.RopeScaling
 	n := float64(s.OriginalMaxPosition)
 	f := make([]float32, c.HeadDim/2)
@@ -42,7 +42,7 @@ func waveLength(c *model.Config, i int) float64 {
 // -low/(high-low) its start. A common multiple of n, low and high changes nothing, so low is 1, or as near to
 // 1 as makes n a whole number.
 func llama3Scaling(c *model.Config, d []float32) (model.RopeScaling, error) {
-	wrong := errors.New("export: tensor \"rope_freqs.weight\" is not a scaling of the Llama 3.1 kind, the only one known: open the safetensors")
+	wrong := errors.New("weights: tensor \"rope_freqs.weight\" is not a scaling of the Llama 3.1 kind, the only one known: open the safetensors")
 	if len(d) != c.HeadDim/2 || len(d) == 0 || !(d[len(d)-1] >= 1) {
 		return model.RopeScaling{}, wrong
 	}
@@ -77,7 +77,7 @@ func llama3Scaling(c *model.Config, d []float32) (model.RopeScaling, error) {
 	s := model.RopeScaling{Type: "llama3", Factor: factor, OriginalMaxPosition: int(min(whole, math.MaxInt32)), LowFreqFactor: near(low), HighFreqFactor: near(high)}
 	again := *c
 	again.RopeScaling = s
-	for i, x := range ropeDivisors(&again) {
+	for i, x := range RopeDivisors(&again) {
 		if !(math.Abs(float64(x-d[i])) <= 1e-5*float64(d[i])) {
 			return model.RopeScaling{}, wrong
 		}

@@ -1,0 +1,60 @@
+// This file holds the matrices whose scales lie in a tensor of their own: fp8 with a grid of blocks, fp4
+// with blocks along the row. The scales stay where they are mapped: together they are a thirtieth of an
+// fp4 model.
+//
+// Source: the published checkpoints of DeepSeek-V3 and V4; family notes 12.5.
+
+package weights
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/quant"
+)
+
+// decoder writes rows [lo,hi) of a matrix.
+type decoder func(dst []float32, lo, hi int)
+
+// fp8 makes the decoder of w, E4M3 [n,k], whose scales are a grid [ceil(n/rows),ceil(k/cols)].
+func fp8(w, scale safetensors.Tensor, rows, cols int) (decoder, error) {
+	if len(w.Shape) != 2 {
+		return nil, fmt.Errorf("weights: tensor %q is stored as %v with scales and has shape %v: only matrices are known", w.Name, w.DType, w.Shape)
+	}
+	m := &quant.MatrixFP8{N: w.Shape[0], K: w.Shape[1], Codes: w.Data, Scales: scale.Data, BlockRows: rows, BlockCols: cols}
+	switch scale.DType {
+	case safetensors.F32:
+		m.Scale = quant.ScaleF32
+	case safetensors.BF16:
+		m.Scale = quant.ScaleBF16
+	case safetensors.F8_E8M0, safetensors.U8: // U8: written before the type existed
+		m.Scale = quant.ScaleE8M0
+	default:
+		return nil, fmt.Errorf("weights: scales %q are stored as %v: only F32, BF16 and F8_E8M0 are known", scale.Name, scale.DType)
+	}
+	if grid := []int{ceil(m.N, rows), ceil(m.K, cols)}; !slices.Equal(scale.Shape, grid) {
+		return nil, fmt.Errorf("weights: scales %q have shape %v, but blocks of %d×%d in %q %v need %v: check weight_block_size in config.json", scale.Name, scale.Shape, rows, cols, w.Name, w.Shape, grid)
+	}
+	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("weights: tensor %q: %w", w.Name, err)
+	}
+	return m.Rows, nil
+}
+
+// fp4 makes the decoder of w, two E2M1 codes a byte, [n,k/2] bytes, with scales [n,k/32].
+func fp4(w, scale safetensors.Tensor) (decoder, error) {
+	m := &quant.MatrixFP4{N: w.Shape[0], K: 2 * w.Shape[1], Codes: w.Data, Scales: scale.Data}
+	if scale.DType != safetensors.F8_E8M0 && scale.DType != safetensors.U8 {
+		return nil, fmt.Errorf("weights: scales %q of fp4 numbers are stored as %v: only F8_E8M0 is known", scale.Name, scale.DType)
+	}
+	if grid := []int{m.N, ceil(m.K, 32)}; !slices.Equal(scale.Shape, grid) {
+		return nil, fmt.Errorf("weights: scales %q have shape %v, but %d rows of %d fp4 numbers in %q need %v", scale.Name, scale.Shape, m.N, m.K, w.Name, grid)
+	}
+	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("weights: tensor %q: %w", w.Name, err)
+	}
+	return m.Rows, nil
+}
+
+func ceil(a, b int) int { return (a + b - 1) / b }
