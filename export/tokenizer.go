@@ -63,9 +63,9 @@ func (m *metadata) token(key string, id func() (int32, bool)) {
 	}
 }
 
-// readTokenizer builds the tokenizer of a GGUF; nil if the file has none, or one of a kind that this
+// Tokenizer builds the tokenizer of a GGUF; nil if the file has none, or one of a kind that this
 // program does not know: its model still works with ids.
-func readTokenizer(m *gguf.Metadata) (*tokenizer.Tokenizer, error) {
+func Tokenizer(m *gguf.Metadata) (*tokenizer.Tokenizer, error) {
 	kind, err := m.String("tokenizer.ggml.model")
 	if errors.Is(err, gguf.ErrNoKey) || kind == "none" || kind == "no_vocab" {
 		return nil, nil
