@@ -27,12 +27,12 @@ func (e *Engine) Cached(a *Cached) {
 		panic("kernel: Cached: Scale must be positive")
 	}
 	t := &e.cached
-	t.vec, t.a = &e.vec, a
+	t.vec, t.r, t.a = &e.vec, e.f32, a
 	if t.workers == nil {
 		t.workers = make([]cachedWorker, e.pool.Threads())
 	}
-	// Heads that share keys are worked on together, unless there are too few tasks. The cut does not
-	// change a bit.
+	// Heads that share keys are worked on together, because each task packs the keys, unless there are too
+	// few tasks. The cut does not change a bit.
 	group := a.H / a.HK
 	for t.heads = min(group, cachedHeads); t.heads > 1 && len(a.Seqs)*a.HK*divide(group, t.heads) < e.pool.Threads(); t.heads = (t.heads + 1) / 2 {
 	}
@@ -41,64 +41,74 @@ func (e *Engine) Cached(a *Cached) {
 	t.a = nil
 }
 
-const cachedHeads = 8 // most heads of one task
+const cachedHeads = 16 // most heads of one task
 
 type cachedTask struct {
 	vec     *vector
+	r       *route
 	a       *Cached
 	heads   int // of one task
 	blocks  int // tasks of the heads that share a key head
 	workers []cachedWorker
 }
 
+// cachedWorker is the scratch of one worker.
 type cachedWorker struct {
-	s []float32 // scores [cachedHeads, keyChunk]
-	_ [64]byte  // keeps workers on cache lines of their own
+	block block
+	left  []float32 // packed left side of a product
+	k, v  []float32 // packed keys and values of a chunk
+	s     []float32 // scores, then probabilities [heads, scoreRow]
+	m, l  [cachedHeads]float32
+	_     [64]byte // keeps workers on cache lines of their own
 }
 
 // Do computes the outputs of some heads of one row, in chunks of keys.
 func (t *cachedTask) Do(worker, i int) {
-	a := t.a
-	r, hk, block := i/(a.HK*t.blocks), i/t.blocks%a.HK, i%t.blocks
+	a, w, r := t.a, &t.workers[worker], t.r
+	row, hk, part := i/(a.HK*t.blocks), i/t.blocks%a.HK, i%t.blocks
 	group := a.H / a.HK
-	h0 := hk*group + block*t.heads
-	h := min(t.heads, group-block*t.heads)
-	seq := &a.Seqs[r]
-	scores := room(&t.workers[worker].s, cachedHeads*keyChunk)
-	var m, l [cachedHeads]float32
+	h0 := hk*group + part*t.heads
+	h := min(t.heads, group-part*t.heads)
+	seq, b := &a.Seqs[row], &w.block
+	left := room(&w.left, r.leftLen(cachedHeads, max(a.DK, keyChunk)))
 	for lo := 0; lo < seq.N; lo += keyChunk {
 		n := min(keyChunk, seq.N-lo)
-		for s := range n {
-			k := seq.K.at(lo+s, hk, a.DK)
-			for j := range h {
-				scores[j*keyChunk+s] = float32(t.vec.dot(k, a.Q.at(r, h0+j, a.DK)))
-			}
-		}
+		r.rightT(b, room(&w.k, r.rightLen(keyChunk, a.DK)), seq.K.from(lo, hk), seq.K.Row, a.DK, n)
+		r.left(b, left, a.Q.from(row, h0), a.Q.Head, nil, h, a.DK)
+		b.c, b.ldc, b.alpha, b.beta = room(&w.s, cachedHeads*scoreRow), scoreRow, 1, 0
+		r.product(&b.tile, h, n)
 		for j := range h {
-			s, o := scores[j*keyChunk:][:n], a.O.at(r, h0+j, a.DV)
-			high := a.Scale * t.vec.maximum(s)
-			switch {
-			case lo == 0:
-				clear(o)
-			case high > m[j]:
-				f := exp32(m[j] - high)
-				l[j] *= f
-				t.vec.scale(o, o, f)
-			default:
-				high = m[j]
-			}
-			m[j] = high
-			l[j] += float32(t.vec.expSum(s, s, a.Scale, -high))
+			t.softmax(w, j, n, a.O.at(row, h0+j, a.DV), lo == 0)
 		}
-		for s := range n {
-			v := seq.V.at(lo+s, hk, a.DV)
-			for j := range h {
-				t.vec.axpy(a.O.at(r, h0+j, a.DV), v, scores[j*keyChunk+s])
-			}
+		r.right(b, room(&w.v, r.rightLen(a.DV, keyChunk)), seq.V.from(lo, hk), seq.V.Row, nil, n, a.DV)
+		r.left(b, left, w.s, scoreRow, nil, h, n)
+		b.c, b.ldc, b.alpha, b.beta = a.O.from(row, h0), a.O.Head, 1, 1
+		if lo == 0 {
+			b.beta = 0
 		}
+		r.product(&b.tile, h, a.DV)
 	}
 	for j := range h {
-		o := a.O.at(r, h0+j, a.DV)
-		t.vec.scale(o, o, 1/l[j])
+		o := a.O.at(row, h0+j, a.DV)
+		t.vec.scale(o, o, 1/w.l[j])
 	}
+}
+
+// softmax turns n scores of head j into exp(Scale·s − m), m being the maximum of Scale·s and of the chunks
+// before, and brings the sum l and the output o of those chunks to the new maximum.
+func (t *cachedTask) softmax(w *cachedWorker, j, n int, o []float32, first bool) {
+	s, scale := w.s[j*scoreRow:][:n], t.a.Scale
+	high := scale * t.vec.maximum(s)
+	switch {
+	case first:
+		w.l[j] = 0
+	case high > w.m[j]:
+		f := exp32(w.m[j] - high)
+		w.l[j] *= f
+		t.vec.scale(o, o, f)
+	default:
+		high = w.m[j]
+	}
+	w.m[j] = high
+	w.l[j] += float32(t.vec.expSum(s, s, scale, -high))
 }
