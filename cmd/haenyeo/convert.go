@@ -28,7 +28,10 @@ func (convertCmd) Help() string {
 	return "A GGUF holds tokenizer and chat template too; llama.cpp and its kin load it.\n\nExample:\n\n\thaenyeo convert my-model --out my-model.gguf --type q8_0"
 }
 
-func (c *convertCmd) Run(a *app) error {
+func (c *convertCmd) Run(a *app) (err error) {
+	if c.Model, err = a.locate(c.Model); err != nil {
+		return err
+	}
 	info, err := os.Stat(c.Model)
 	if err != nil {
 		return fmt.Errorf("convert: %w: give a model directory or a .gguf file", err)

@@ -36,6 +36,7 @@ type grammar struct {
 	Logits   logitsCmd   `cmd:"" group:"run" help:"Print the logits after every token."`
 	Inspect  inspectCmd  `cmd:"" group:"run" help:"Say what a model file is."`
 	Convert  convertCmd  `cmd:"" group:"run" help:"Convert safetensors to GGUF, or back."`
+	Pull     pullCmd     `cmd:"" group:"run" help:"Fetch a model from a hub."`
 
 	Doctor  doctorCmd  `cmd:"" group:"know" help:"Say what this machine can do, and which kernels it uses."`
 	Bench   benchCmd   `cmd:"" group:"know" help:"Measure speed, with the share of what this machine can do."`
