@@ -502,11 +502,17 @@ func FuzzLoadCache(f *testing.F) {
 	})
 }
 
+// BenchmarkNet reads one token and many: of the file that HAENYEO_SMOLLM2 names, or of a model of that shape
+// with random float32 weights.
 func BenchmarkNet(b *testing.B) {
-	c := &model.Config{ModelType: "llama", VocabSize: 32000, HiddenSize: 576, IntermediateSize: 1536, NumHiddenLayers: 30, NumAttentionHeads: 9,
-		NumKeyValueHeads: 3}
-	n := fromModel(b, random(b, c, model.Options{}), Options{DType: kernel.BF16})
-	ctx := context.Background()
+	var n *Net
+	if path := os.Getenv("HAENYEO_SMOLLM2"); path != "" {
+		n = open(b, path, Options{DType: kernel.BF16})
+	} else {
+		n = fromModel(b, random(b, &model.Config{ModelType: "llama", VocabSize: 49152, HiddenSize: 576, IntermediateSize: 1536,
+			NumHiddenLayers: 30, NumAttentionHeads: 9, NumKeyValueHeads: 3}, model.Options{}), Options{DType: kernel.BF16})
+	}
+	c, ctx := n.Config(), context.Background()
 	seq := randomTokens(1, 512, c.VocabSize)
 	for _, tokens := range []int{1, 512} {
 		b.Run(fmt.Sprint(tokens), func(b *testing.B) {
