@@ -10,10 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Stepper is a model with its cache: Step appends tokens to the context and returns the logits [V]
-// that follow the last of them, valid until the next call.
+// Stepper is a model with its context.
 type Stepper interface {
-	Step(tokens []int32) ([]float32, error)
+	// Step appends tokens to the context and returns the logits [V] that follow the last of them, valid until the
+	// next call. With an error the context holds what it held before and perhaps some of tokens.
+	Step(ctx context.Context, tokens []int32) ([]float32, error)
+	// Rewind cuts the context back to what it has in common with tokens, less their last one at least, and returns
+	// how many tokens it then holds: Step is to be given the others.
+	Rewind(tokens []int32) int
 }
 
 // FinishReason says why generation ended.
@@ -28,10 +32,20 @@ const (
 type Request struct {
 	Tokens    []int32 // the prompt, at least one id
 	MaxTokens int     // at most this many new ids
+	Window    int     // at most this many ids of prompt and answer together; 0: no limit
 	Sampling
 	Stop []string // texts that end generation; they are not part of the text
 	End  []int32  // ids that end generation; they are not part of the ids
 	Text Decoder  // nil: no text is made
+
+	TokenBytes func(id int32) []byte // the bytes of a token; only Sampling.DRY.BreakerTexts need it
+
+	Logprobs    bool // fill Result.Logprobs
+	TopLogprobs int  // with so many alternatives each
+
+	// Progress, if not nil, is called after every part of the prompt that was read, with the number of its tokens
+	// that are in the context and of all. Its first call comes before the first part.
+	Progress func(done, total int)
 }
 
 // Decoder gives the text of ids one by one, in whole characters, and at the end what is left.
@@ -46,10 +60,15 @@ type Result struct {
 	Tokens       []int32 // generated ids without the end token
 	Text         string  // their text, up to a stop text
 	FinishReason FinishReason
+	Stopped      string         // the stop text that ended it, "" for an end token
+	Logprobs     []TokenLogprob // of Tokens, where asked for
+	Reused       int            // tokens of the prompt that the context held already
 }
 
-// Generate completes req.Tokens. emit, if not nil, receives the text piece by piece; its error
-// ends generation. Cancelling ctx ends it between two tokens with the context's error.
+// Generate completes req.Tokens. emit, if not nil, receives the text piece by piece; its error ends generation.
+// Cancelling ctx ends it with the context's error: within a part of the prompt, or between two tokens. What step
+// holds of the same beginning is not computed again; afterwards it holds the prompt and the answer, but for the
+// answer's last token.
 func Generate(ctx context.Context, step Stepper, req Request, emit func(text string) error) (r Result, err error) {
 	r.Tokens = []int32{}
 	if err := req.validate(); err != nil {
@@ -70,18 +89,25 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 			err = show(out.add(req.Text.Flush()) + out.end())
 		}
 		if r.FinishReason = why; out.stopped {
-			r.FinishReason = FinishStop
+			r.FinishReason, r.Stopped = FinishStop, out.by
 		}
 		return r, err
 	}
 
-	sample := newSampler(req.Sampling)
-	feed, one := req.Tokens, make([]int32, 1)
-	for len(r.Tokens) < req.MaxTokens {
-		logits, err := steps(ctx, step, feed)
-		if err != nil {
-			return r, err
-		}
+	limit := req.MaxTokens
+	if req.Window > 0 {
+		limit = min(limit, req.Window-len(req.Tokens))
+	}
+	if limit <= 0 {
+		return finish(FinishLength)
+	}
+	r.Reused = step.Rewind(req.Tokens)
+	logits, err := prefill(ctx, step, &req, r.Reused)
+	if err != nil {
+		return r, err
+	}
+	sample := newSampler(req.Sampling, req.Tokens, req.TokenBytes)
+	for one := make([]int32, 1); ; {
 		id, err := sample.next(logits)
 		if err != nil {
 			return r, fmt.Errorf("%w (after %d tokens)", err, len(req.Tokens)+len(r.Tokens))
@@ -90,6 +116,13 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 			return finish(FinishStop)
 		}
 		r.Tokens = append(r.Tokens, id)
+		if req.Logprobs {
+			p, err := sample.logprob(logits, id, req.TopLogprobs)
+			if err != nil {
+				return r, err
+			}
+			r.Logprobs = append(r.Logprobs, p)
+		}
 		if req.Text != nil {
 			if err := show(out.add(req.Text.Push(id))); err != nil {
 				return r, err
@@ -98,36 +131,57 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 				return finish(FinishStop)
 			}
 		}
+		if len(r.Tokens) == limit {
+			return finish(FinishLength)
+		}
+		if err := ctx.Err(); err != nil {
+			return r, err
+		}
 		one[0] = id
-		feed = one
+		if logits, err = step.Step(ctx, one); err != nil {
+			return r, err
+		}
 	}
-	return finish(FinishLength)
 }
 
-// prefillChunk bounds the activations of a long prompt and the time until a cancelled ctx is seen.
-const prefillChunk = 2048
+// prefillChunk bounds the activations of a long prompt and the time between two calls of Progress.
+const prefillChunk = 512
 
-// steps feeds tokens in chunks and returns the logits after the last.
-func steps(ctx context.Context, step Stepper, tokens []int32) ([]float32, error) {
-	for {
+// prefill reads the prompt from position from on and returns the logits after its last token.
+func prefill(ctx context.Context, step Stepper, req *Request, from int) (logits []float32, err error) {
+	total := len(req.Tokens)
+	for at := from; ; {
+		if req.Progress != nil {
+			req.Progress(at, total)
+		}
+		if at == total {
+			return logits, nil
+		}
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		n := min(len(tokens), prefillChunk)
-		logits, err := step.Step(tokens[:n])
-		if err != nil || n == len(tokens) {
-			return logits, err
+		n := min(total-at, prefillChunk)
+		if logits, err = step.Step(ctx, req.Tokens[at:at+n]); err != nil {
+			return nil, err
 		}
-		tokens = tokens[n:]
+		at += n
 	}
 }
 
 func (q *Request) validate() error {
-	if len(q.Tokens) == 0 {
+	switch {
+	case len(q.Tokens) == 0:
 		return fmt.Errorf("infer: empty prompt: give at least one token (a begin token will do)")
-	}
-	if q.MaxTokens < 0 {
+	case q.MaxTokens < 0:
 		return fmt.Errorf("infer: max tokens %d: must be 0 or more", q.MaxTokens)
+	case q.Window < 0:
+		return fmt.Errorf("infer: context window %d: must be 0 (no limit) or more", q.Window)
+	case q.Window > 0 && len(q.Tokens) > q.Window:
+		return fmt.Errorf("infer: the prompt has %d tokens, but the context window holds %d: shorten the prompt or ask for a longer context", len(q.Tokens), q.Window)
+	case q.TopLogprobs < 0 || q.TopLogprobs > 0 && !q.Logprobs:
+		return fmt.Errorf("infer: top logprobs %d: must be 0 or more, and go with logprobs", q.TopLogprobs)
+	case q.DRY.Multiplier > 0 && len(q.DRY.BreakerTexts) > 0 && q.TokenBytes == nil:
+		return fmt.Errorf("infer: DRY breaker texts need the bytes of tokens, but the model has no tokenizer: give breakers as ids")
 	}
 	for _, s := range q.Stop {
 		if s == "" || !utf8.ValidString(s) {

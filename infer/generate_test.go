@@ -14,13 +14,21 @@ import (
 
 // script is a Stepper that always wants the next id of a fixed list and records what it was fed.
 type script struct {
-	ids  []int32
-	fed  []int32
-	last []float32
+	ids   []int32
+	fed   []int32
+	steps []int // how many tokens at once
+	holds int   // tokens of the prompt that it has already
+	last  []float32
 }
 
-func (s *script) Step(tokens []int32) ([]float32, error) {
+func (s *script) Rewind(tokens []int32) int { return min(s.holds, len(tokens)-1) }
+
+func (s *script) Step(ctx context.Context, tokens []int32) ([]float32, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	s.fed = append(s.fed, tokens...)
+	s.steps = append(s.steps, len(tokens))
 	if len(s.ids) == 0 {
 		return nil, errors.New("script: at its end")
 	}
@@ -152,9 +160,82 @@ func TestGenerateRefuses(t *testing.T) {
 	for name, q := range map[string]Request{
 		"empty prompt": {MaxTokens: 1}, "negative limit": {Tokens: []int32{1}, MaxTokens: -1},
 		"empty stop": {Tokens: []int32{1}, Stop: []string{""}}, "temperature": {Tokens: []int32{1}, Sampling: Sampling{Temperature: math.Inf(1)}},
+		"prompt beyond the window": {Tokens: []int32{1, 2, 3}, MaxTokens: 1, Window: 2}, "negative window": {Tokens: []int32{1}, Window: -1},
+		"top logprobs alone":  {Tokens: []int32{1}, TopLogprobs: 2},
+		"texts without bytes": {Tokens: []int32{1}, Sampling: Sampling{DRY: DRY{Multiplier: 1, Base: 2, Allowed: 2, BreakerTexts: []string{"x"}}}},
 	} {
 		if _, err := Generate(context.Background(), &script{}, q, nil); err == nil {
 			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestGenerateEndsAtTheWindow(t *testing.T) {
+	for prompt, want := range []int{1: 4, 2: 3, 3: 2, 4: 1, 5: 0} {
+		if prompt == 0 {
+			continue
+		}
+		s := &script{ids: ids("abcdefgh")}
+		r, err := Generate(context.Background(), s, Request{Tokens: make([]int32, prompt), MaxTokens: 100, Window: 5}, nil)
+		if err != nil || len(r.Tokens) != want || r.FinishReason != FinishLength {
+			t.Errorf("prompt of %d in a window of 5: %+v, %v", prompt, r, err)
+		}
+		if fed := len(s.fed); want > 0 && fed != 4 { // the last token is not read any more
+			t.Errorf("prompt of %d: fed %d tokens", prompt, fed)
+		}
+	}
+}
+
+func TestGenerateReadsOnlyWhatIsNew(t *testing.T) {
+	var seen [][2]int
+	s := &script{ids: ids("--ab"), holds: 100}
+	prompt := make([]int32, 1300)
+	for i := range prompt {
+		prompt[i] = int32(i % 200)
+	}
+	r, err := Generate(context.Background(), s, Request{Tokens: prompt, MaxTokens: 2, Progress: func(done, total int) { seen = append(seen, [2]int{done, total}) }}, nil)
+	if err != nil || r.Reused != 100 || !slices.Equal(s.steps, []int{512, 512, 176, 1}) {
+		t.Errorf("%+v, %v, steps of %v", r, err, s.steps)
+	}
+	if !slices.Equal(s.fed[:1200], prompt[100:]) {
+		t.Error("fed other tokens than the prompt's")
+	}
+	if want := [][2]int{{100, 1300}, {612, 1300}, {1124, 1300}, {1300, 1300}}; !slices.Equal(seen, want) {
+		t.Errorf("progress %v, want %v", seen, want)
+	}
+}
+
+func TestGenerateStopsWithinAPrompt(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &script{ids: ids("ab")}
+	_, err := Generate(ctx, s, Request{Tokens: make([]int32, 1300), MaxTokens: 2, Progress: func(done, _ int) {
+		if done == 512 {
+			cancel()
+		}
+	}}, nil)
+	if !errors.Is(err, context.Canceled) || len(s.fed) != 512 {
+		t.Errorf("%v after %d tokens", err, len(s.fed))
+	}
+}
+
+func TestGenerateSaysWhichStop(t *testing.T) {
+	if r, _, _ := run(t, "one. two", Request{Stop: []string{"x", ". t"}}); r.Stopped != ". t" {
+		t.Errorf("stopped by %q", r.Stopped)
+	}
+	if r, _, _ := run(t, "one", Request{Stop: []string{"x"}}); r.Stopped != "" || r.FinishReason != FinishStop {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestGenerateLogprobs(t *testing.T) {
+	r, _, _ := run(t, "abc", Request{Logprobs: true, TopLogprobs: 2})
+	if len(r.Logprobs) != 3 {
+		t.Fatalf("%+v", r)
+	}
+	for i, p := range r.Logprobs {
+		want := 1 - math.Log(math.E+299) // one logit of 1, the others 0
+		if p.ID != r.Tokens[i] || math.Abs(p.Logprob.Logprob-want) > 1e-6 || len(p.Top) != 2 || p.Top[0] != p.Logprob || p.Top[1].ID != 0 {
+			t.Errorf("token %d: %+v, want %v", i, p, want)
 		}
 	}
 }

@@ -9,6 +9,7 @@ type stopper struct {
 	stop    []string
 	held    string // may be the beginning of a stop text
 	stopped bool
+	by      string // the stop text that was found first
 }
 
 // add takes more text and returns what is certain. After a stop text nothing comes any more.
@@ -23,7 +24,7 @@ func (s *stopper) add(text string) string {
 	first := -1
 	for _, stop := range s.stop {
 		if i := strings.Index(s.held, stop); i >= 0 && (first < 0 || i < first) {
-			first = i
+			first, s.by = i, stop
 		}
 	}
 	if first >= 0 {
