@@ -1,0 +1,313 @@
+package chat
+
+// Models of others: their Jinja template, and the promise that words stay words.
+//
+// A template gives one string in which the words of users and the template's own text can no longer be told apart. So the
+// words are marked before: wherever a control token could begin in them or reach into them, its first character is
+// replaced by one of a private use area that occurs nowhere else. In what the template gives, these characters are
+// replaced back, and are the only ones that are not the template's: no token is matched across them.
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/haenyeo/haenyeo/chat/jinja"
+)
+
+func writeJinja(w *writer, f *Format, conversation []Message, o Options) error {
+	last := conversation[len(conversation)-1]
+	if last.Prefix && last.Reasoning != "" {
+		return errors.New("a template cannot go on with reasoning; leave it out of the prefix")
+	}
+	asObject := true // arguments of calls: most templates want the object, some its text
+	out, g, err := f.runTemplate(conversation, o, asObject)
+	if err != nil && slices.ContainsFunc(conversation, func(m Message) bool { return len(m.ToolCalls) > 0 }) {
+		var again error
+		if out, g, again = f.runTemplate(conversation, o, !asObject); again == nil {
+			err = nil
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if last.Prefix {
+		before, _, shown := strings.Cut(out, string(g.end()))
+		if !shown {
+			return errors.New("the template does not show the last message, so it cannot be continued")
+		}
+		out = before
+	}
+	g.unmark(w, out)
+	return nil
+}
+
+func (f *Format) runTemplate(conversation []Message, o Options, asObject bool) (string, *guard, error) {
+	data, err := templateData(conversation, o, asObject)
+	if err != nil {
+		return "", nil, err
+	}
+	g, err := newGuard(f.tokens, data)
+	if err != nil {
+		return "", nil, err
+	}
+	if last := len(conversation) - 1; conversation[last].Prefix {
+		conversation = slices.Clone(conversation)
+		conversation[last].Content += string(g.end())
+		if data, err = templateData(conversation, o, asObject); err != nil {
+			return "", nil, err
+		}
+	}
+	vars := map[string]any{"bos_token": f.bos, "eos_token": f.eos, "tools": nil, "documents": nil,
+		"add_generation_prompt": !conversation[len(conversation)-1].Prefix, "thinking": o.Thinking, "enable_thinking": o.Thinking}
+	if o.Effort != "" {
+		vars["reasoning_effort"] = o.Effort
+	}
+	for name, raw := range data {
+		marked, err := g.markJSON(raw)
+		if err != nil {
+			return "", nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if vars[name], err = jinja.FromJSON(marked); err != nil {
+			return "", nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	out, err := f.template.Render(context.Background(), vars, jinja.Options{})
+	return out, g, err
+}
+
+// templateData writes what templates read, as the API's JSON.
+func templateData(conversation []Message, o Options, asObject bool) (map[string]json.RawMessage, error) {
+	var b bytes.Buffer
+	b.WriteByte('[')
+	for i, m := range conversation {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `{"role":%s`, quote(string(m.Role)))
+		if m.Content == "" && len(m.ToolCalls) > 0 {
+			b.WriteString(`,"content":null`)
+		} else {
+			fmt.Fprintf(&b, `,"content":%s`, quote(m.Content))
+		}
+		for _, field := range []struct{ name, value string }{
+			{"reasoning_content", m.Reasoning}, {"name", m.Name}, {"tool_call_id", m.ToolCallID}} {
+			if field.value != "" {
+				fmt.Fprintf(&b, `,%q:%s`, field.name, quote(field.value))
+			}
+		}
+		if len(m.ToolCalls) > 0 {
+			b.WriteString(`,"tool_calls":[`)
+			for j, c := range m.ToolCalls {
+				arguments := quote(c.Arguments)
+				if asObject {
+					if !json.Valid([]byte(c.Arguments)) {
+						return nil, fmt.Errorf("message %d: the arguments of call %d are not JSON", i, j)
+					}
+					arguments = c.Arguments
+				}
+				fmt.Fprintf(&b, `{"id":%s,"type":"function","function":{"name":%s,"arguments":%s}},`, quote(c.ID), quote(c.Name), arguments)
+			}
+			b.Truncate(b.Len() - 1)
+			b.WriteByte(']')
+		}
+		if m.Prefix {
+			b.WriteString(`,"prefix":true`)
+		}
+		b.WriteByte('}')
+	}
+	b.WriteByte(']')
+	data := map[string]json.RawMessage{"messages": bytes.Clone(b.Bytes())}
+	if len(o.Tools) > 0 {
+		b.Reset()
+		for i, t := range o.Tools {
+			function, err := t.MarshalJSON()
+			if err != nil {
+				return nil, t.wrong("parameters", err)
+			}
+			fmt.Fprintf(&b, `%s{"type":"function","function":%s}`, map[bool]string{true: "[", false: ","}[i == 0], function)
+		}
+		b.WriteByte(']')
+		data["tools"] = bytes.Clone(b.Bytes())
+	}
+	if len(o.ResponseFormat) > 0 {
+		data["response_format"] = o.ResponseFormat
+	}
+	maps.Copy(data, o.Variables)
+	return data, nil
+}
+
+// guard marks where control tokens could come from words.
+type guard struct {
+	tokens [256][]string // by first byte
+	all    []string
+	free   rune // the first of the characters that occur nowhere
+	marks  map[rune]rune
+	back   []rune // mark minus free to character
+}
+
+// markers is how many characters a guard may need: one for every different character that tokens begin with, or that
+// stands at the front of a text.
+const markers = 1 << 12
+
+func newGuard(tokens []string, data map[string]json.RawMessage) (*guard, error) {
+	g := &guard{all: tokens, free: 0xF0000, marks: map[rune]rune{}}
+	for _, t := range tokens {
+		g.tokens[t[0]] = append(g.tokens[t[0]], t)
+	}
+	// Blocks of the private planes 15 and 16 that the words themselves use are left alone.
+	used := map[rune]bool{}
+	for _, raw := range data {
+		for _, r := range string(raw) {
+			if r >= 0xF0000 {
+				used[r/markers] = true
+			}
+		}
+	}
+	for used[g.free/markers] {
+		if g.free += markers; g.free+markers > utf8.MaxRune {
+			return nil, errors.New("the conversation uses every part of the private use planes, and none is left to mark its words with")
+		}
+	}
+	return g, nil
+}
+
+// end gives a character that marks a place: the last of the free ones.
+func (g *guard) end() rune { return g.free + markers - 1 }
+
+// mark replaces every character of a text at which a token begins that is all in it, and the ends of the text that could
+// be the rest or the beginning of a token.
+func (g *guard) mark(s string) string {
+	at := map[int]bool{}
+	for i := range len(s) {
+		for _, t := range g.tokens[s[i]] {
+			rest := s[i:]
+			if strings.HasPrefix(rest, t) || strings.HasPrefix(t, rest) {
+				at[i] = true
+				break
+			}
+		}
+	}
+	if s != "" && slices.ContainsFunc(g.all, func(t string) bool { return reaches(t, s) }) {
+		at[0] = true
+	}
+	if len(at) == 0 {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		if !at[i] || r == utf8.RuneError {
+			b.WriteRune(r)
+			continue
+		}
+		m, ok := g.marks[r]
+		if !ok && len(g.back) < markers-1 {
+			m, ok = g.free+rune(len(g.back)), true
+			g.marks[r] = m
+			g.back = append(g.back, r)
+		}
+		if !ok {
+			m = utf8.RuneError // thousands of texts that all look like parts of tokens
+		}
+		b.WriteRune(m)
+	}
+	return b.String()
+}
+
+// reaches tells whether token t could end in s, having begun before it, or go beyond both of its ends.
+func reaches(t, s string) bool {
+	if len(s) <= len(t) && strings.Contains(t, s) {
+		return true
+	}
+	for n := min(len(t)-1, len(s)); n > 0; n-- {
+		if strings.HasSuffix(t, s[:n]) {
+			return true
+		}
+	}
+	return false
+}
+
+// markJSON marks the strings in JSON; keys and roles are the template's to compare with, and tokens in keys are marked
+// only where they are whole.
+func (g *guard) markJSON(raw json.RawMessage) (json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	var b bytes.Buffer
+	if err := g.markValue(&b, d, ""); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func (g *guard) markValue(b *bytes.Buffer, d *json.Decoder, key string) error {
+	t, err := d.Token()
+	if err != nil {
+		return err
+	}
+	switch t := t.(type) {
+	case json.Delim:
+		b.WriteRune(rune(t))
+		for i := 0; d.More(); i++ {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			inner := key
+			if t == '{' {
+				name, err := d.Token()
+				if err != nil {
+					return err
+				}
+				inner = name.(string) // the decoder gives strings as keys
+				b.WriteString(quote(g.markWhole(inner)) + ":")
+			}
+			if err := g.markValue(b, d, inner); err != nil {
+				return err
+			}
+		}
+		end, err := d.Token()
+		if err != nil {
+			return err
+		}
+		b.WriteRune(rune(end.(json.Delim)))
+	case string:
+		if key == "role" || key == "type" {
+			b.WriteString(quote(g.markWhole(t)))
+		} else {
+			b.WriteString(quote(g.mark(t)))
+		}
+	case json.Number:
+		b.WriteString(t.String())
+	case bool:
+		fmt.Fprint(b, t)
+	default:
+		b.WriteString("null")
+	}
+	return nil
+}
+
+func (g *guard) markWhole(s string) string {
+	if slices.ContainsFunc(g.all, func(t string) bool { return strings.Contains(s, t) }) {
+		return g.mark(s)
+	}
+	return s
+}
+
+// unmark writes a prompt: what was marked as it was, and not control.
+func (g *guard) unmark(w *writer, out string) {
+	from := 0
+	for i, r := range out {
+		if r < g.free || r >= g.free+rune(len(g.back)) {
+			continue
+		}
+		w.control(out[from:i])
+		w.text(string(g.back[r-g.free]))
+		from = i + utf8.RuneLen(r)
+	}
+	w.control(out[from:])
+}
