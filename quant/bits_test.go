@@ -155,6 +155,32 @@ func TestF16AllCodes(t *testing.T) {
 	}
 }
 
+// Decode, which widens several fp16 at once, agrees with FromF16 about every
+// code, whatever stands beside it.
+func TestF16Decode(t *testing.T) {
+	for _, beside := range []uint16{0, 0x3c00, 0x7c00, 0xfe01, 0x8001} {
+		for c := range 1 << 16 {
+			for place := range 5 {
+				codes := [5]uint16{beside, beside, beside, beside, beside}
+				codes[place] = uint16(c)
+				var b [10]byte
+				for i, h := range codes {
+					binary.LittleEndian.PutUint16(b[2*i:], h)
+				}
+				var got [5]float32
+				if err := quant.Decode(got[:], b[:], quant.F16); err != nil {
+					t.Fatal(err)
+				}
+				for i, h := range codes {
+					if want := quant.FromF16(h); math.Float32bits(got[i]) != math.Float32bits(want) {
+						t.Fatalf("%04x beside %04x -> %08x, want %08x", h, beside, math.Float32bits(got[i]), math.Float32bits(want))
+					}
+				}
+			}
+		}
+	}
+}
+
 func TestSlices(t *testing.T) {
 	src := []float32{1, -2.5, 0.1, 1e-7, float32(math.Inf(-1))}
 	b, h, out := make([]uint16, 8), make([]uint16, 8), make([]float32, 8)

@@ -57,11 +57,14 @@ func decodeTQ1_0(y []float32, b []byte) {
 func decodeTQ2_0(y []float32, b []byte) {
 	for len(y) >= 256 && len(b) >= 66 {
 		d := f16(b[64:])
-		values := [4]float32{-d, d * 0, d, d * 2}
-		for g := range 8 {
-			out := (*[32]float32)(y[32*g:])
-			for m, q := range (*[32]byte)(b[g/4*32:]) {
-				out[m] = values[q>>(g%4*2)&3]
+		for a := range 2 {
+			out := (*[128]float32)(y[128*a:])
+			for m, q := range (*[32]byte)(b[32*a:]) {
+				v := &twos[q]
+				out[m] = d * (v[0] - 1)
+				out[m+32] = d * (v[1] - 1)
+				out[m+64] = d * (v[2] - 1)
+				out[m+96] = d * (v[3] - 1)
 			}
 		}
 		y, b = y[256:], b[66:]

@@ -4,8 +4,7 @@
 //
 // The rule: the scale comes from the number of largest magnitude, or from the
 // smallest and the largest; codes come from the scale before it is rounded to
-// fp16. A product and a sum there are rounded together once, as a fused
-// multiply-add does it.
+// fp16. A product is rounded before something is added to it.
 //
 // Source: ggml-quants of the ggml project, whose files this writes.
 
@@ -58,9 +57,9 @@ func symmetricCodes(codes *[32]byte, x, w []float32, l *levels) float32 {
 	}
 	at, _ := extreme(x)
 	d := x[at] / float32(l.lo)
-	id := float64(inverse(d))
+	id, half := inverse(d), 0.5-float32(l.lo)
 	for i, v := range x[:32] {
-		q := int(float32(float64(v)*id + (0.5 - float64(l.lo))))
+		q := int(float32(v*id) + half)
 		codes[i] = byte(min(q, l.hi-l.lo))
 	}
 	return d
@@ -79,9 +78,9 @@ func affineCodes(codes *[32]byte, x, w []float32, top int) (d, m float32) {
 	if d > math.MaxFloat32 {
 		return d, lo
 	}
-	id := float64(inverse(d))
+	id := inverse(d)
 	for i, v := range x[:32] {
-		q := int(float32(float64(v-lo)*id + 0.5))
+		q := int(float32((v-lo)*id) + 0.5)
 		codes[i] = byte(min(q, top))
 	}
 	return d, lo

@@ -20,7 +20,7 @@ type scaled struct {
 
 var (
 	formatQ3_K = scaled{
-		levels: levels{lo: -4, hi: 3, tries: []float64{-4, -4.4, -3.7, -3.4, -3, -2.6, 3, 3.4, 2.7, 2.3}},
+		levels: levels{lo: -4, hi: 3, tries: []float64{-4, -4.4, -3.7, -3.4, -3, -2.6, -2.2, -1.8, 3, 3.4, 2.7, 2.3, 1.9, -5.2, 4.3}},
 		sub:    16, lo: -32, hi: 31,
 	}
 	formatQ6_K = scaled{

@@ -11,20 +11,51 @@ package quant
 
 import "math"
 
+// quads are four numbers for every byte, of its pairs of bits from the low end.
+type quads [256][4]float32
+
+func makeQuads(value func(bits int) float32) (t quads) {
+	for i := range t {
+		t[i] = [4]float32{value(i & 3), value(i >> 2 & 3), value(i >> 4 & 3), value(i >> 6)}
+	}
+	return t
+}
+
+var (
+	twos  = makeQuads(func(q int) float32 { return float32(q) })         // of Q2_K and Q3_K
+	highs = makeQuads(func(q int) float32 { return float32(16*q - 32) }) // of Q6_K
+
+	// masks are what four bits of the mask of Q3_K add.
+	masks = func() (t [16][4]float32) {
+		for i := range t {
+			for j := range 4 {
+				t[i][j] = float32(i>>j&1)*4 - 4
+			}
+		}
+		return t
+	}()
+)
+
 // scales[16], qs[64], d, dmin. Sub-block g of 16 numbers: half n = g/8, shift
 // 2j with j = g/2%4, part p = g%2 of the half's 32 bytes;
 // y = d (scale&15) q - dmin (scale>>4)
 func decodeQ2_K(y []float32, b []byte) {
 	for len(y) >= 256 && len(b) >= 84 {
 		d, dmin := f16(b[80:]), f16(b[82:])
-		for g, s := range (*[16]byte)(b) {
-			n, shift, p := g/8, g/2%4*2, g%2
-			scale, floor := d*nibbles[s][0], dmin*nibbles[s][1]
-			// Two bits choose among four numbers.
-			values := [4]float32{float32(scale*0) - floor, scale - floor, float32(scale*2) - floor, float32(scale*3) - floor}
-			out := (*[16]float32)(y[16*g:])
-			for l, q := range (*[16]byte)(b[16+32*n+16*p:]) {
-				out[l] = values[q>>shift&3]
+		for part := range 4 {
+			n, p := part/2, part%2
+			var scale, floor [4]float32
+			for j := range 4 {
+				s := &nibbles[b[8*n+2*j+p]]
+				scale[j], floor[j] = d*s[0], dmin*s[1]
+			}
+			out := (*[112]float32)(y[128*n+16*p:])
+			for l, q := range (*[16]byte)(b[16+16*part:]) {
+				v := &twos[q]
+				out[l] = float32(scale[0]*v[0]) - floor[0]
+				out[l+32] = float32(scale[1]*v[1]) - floor[1]
+				out[l+64] = float32(scale[2]*v[2]) - floor[2]
+				out[l+96] = float32(scale[3]*v[3]) - floor[3]
 			}
 		}
 		y, b = y[256:], b[84:]
@@ -36,16 +67,19 @@ func decodeQ2_K(y []float32, b []byte) {
 func decodeQ3_K(y []float32, b []byte) {
 	for len(y) >= 256 && len(b) >= 110 {
 		d, scales := f16(b[108:]), unpackQ3(b[96:108])
-		for g, s := range scales {
-			n, j, p := g/8, g/2%4, g%2
-			scale := d * float32(int(s)-32)
-			var values [8]float32
-			for q := range values {
-				values[q] = scale * float32(q-4)
+		for part := range 4 {
+			n, p := part/2, part%2
+			var scale [4]float32
+			for j := range 4 {
+				scale[j] = d * float32(int(scales[8*n+2*j+p])-32)
 			}
-			out, mask := (*[16]float32)(y[16*g:]), (*[16]byte)(b[16*p:])
-			for l, q := range (*[16]byte)(b[32+32*n+16*p:]) {
-				out[l] = values[q>>(2*j)&3|mask[l]>>(4*n+j)&1<<2]
+			out, mask := (*[112]float32)(y[128*n+16*p:]), (*[16]byte)(b[16*p:])
+			for l, q := range (*[16]byte)(b[32+16*part:]) {
+				v, m := &twos[q], &masks[mask[l]>>(4*n)&15]
+				out[l] = scale[0] * (v[0] + m[0])
+				out[l+32] = scale[1] * (v[1] + m[1])
+				out[l+64] = scale[2] * (v[2] + m[2])
+				out[l+96] = scale[3] * (v[3] + m[3])
 			}
 		}
 		y, b = y[256:], b[110:]
@@ -103,14 +137,17 @@ func decodeQ5_K(y []float32, b []byte) {
 			scale1, floor1 := d*float32(s1), dmin*float32(m1)
 			out := (*[64]float32)(y[64*j:])
 			for l, q := range (*[32]byte)(b[48+32*j:]) {
-				h := high[l] >> (2 * j)
-				out[l] = float32(scale0*int8s[q&15|h&1<<4]) - floor0
-				out[l+32] = float32(scale1*int8s[q>>4|h&2<<3]) - floor1
+				v, h := &nibbles[q], &sixteens[high[l]>>(2*j)&3]
+				out[l] = float32(scale0*(v[0]+h[0])) - floor0
+				out[l+32] = float32(scale1*(v[1]+h[1])) - floor1
 			}
 		}
 		y, b = y[256:], b[176:]
 	}
 }
+
+// sixteens are what two bits of qh add.
+var sixteens = [4][2]float32{{0, 0}, {16, 0}, {0, 16}, {16, 16}}
 
 // ql[128], qh[64], int8 scales[16], d. Half n, quarter k of 32 numbers: low
 // four bits from nibble k/2 of ql[64n + 32(k%2)...], high two from bits 2k of
@@ -125,26 +162,17 @@ func decodeQ6_K(y []float32, b []byte) {
 				s0, s1, s2, s3 := d*int8s[s[0]], d*int8s[s[2]], d*int8s[s[4]], d*int8s[s[6]]
 				out := (*[112]float32)(y[128*n+16*p:])
 				for l, h := range (*[16]byte)(b[128+32*n+16*p:]) {
-					q0, q1 := low0[l], low1[l]
-					out[l] = s0 * sixes[q0&15|h&3<<4]
-					out[l+32] = s1 * sixes[q1&15|h&12<<2]
-					out[l+64] = s2 * sixes[q0>>4|h&48]
-					out[l+96] = s3 * sixes[q1>>4|h>>6<<4]
+					v0, v1, u := &nibbles[low0[l]], &nibbles[low1[l]], &highs[h]
+					out[l] = s0 * (v0[0] + u[0])
+					out[l+32] = s1 * (v1[0] + u[1])
+					out[l+64] = s2 * (v0[1] + u[2])
+					out[l+96] = s3 * (v1[1] + u[3])
 				}
 			}
 		}
 		y, b = y[256:], b[210:]
 	}
 }
-
-// sixes are the values of the 6-bit codes of Q6_K. It is as long as a byte has
-// values so that no index is checked.
-var sixes = func() (t [256]float32) {
-	for q := range t {
-		t[q] = float32(q&63 - 32)
-	}
-	return t
-}()
 
 // float32 d, int8 qs[256], int16 sums[16]: y = d q. An activation format, not
 // one of weights.

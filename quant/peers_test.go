@@ -102,7 +102,7 @@ func matrices(t *testing.T) map[string][]float32 {
 	}
 	defer file.Close()
 	for _, part := range []string{"attn_q", "attn_v", "attn_output", "ffn_down", "ffn_up"} {
-		for _, layer := range []int{0, 9, 20} {
+		for _, layer := range []int{0, 20} {
 			name := fmt.Sprintf("blk.%d.%s.weight", layer, part)
 			tensor, ok := file.Tensor(name)
 			if !ok {
@@ -112,6 +112,8 @@ func matrices(t *testing.T) map[string][]float32 {
 			if err := quant.Decode(x, tensor.Data, tensor.Type); err != nil {
 				t.Fatal(err)
 			}
+			// The model may have been quantised in blocks of 32: let ours not be its own.
+			x = x[16:]
 			m[part] = append(m[part], x[:len(x)/1024*1024]...)
 		}
 	}

@@ -6,9 +6,16 @@ package quant
 import "math"
 
 func decodeF32(y []float32, b []byte) {
-	for len(y) > 0 && len(b) >= 4 {
-		y[0] = math.Float32frombits(u32(b))
-		y, b = y[1:], b[4:]
+	for len(y) >= 4 && len(b) >= 16 {
+		v, w, out := u64(b), u64(b[8:]), (*[4]float32)(y)
+		out[0] = math.Float32frombits(uint32(v))
+		out[1] = math.Float32frombits(uint32(v >> 32))
+		out[2] = math.Float32frombits(uint32(w))
+		out[3] = math.Float32frombits(uint32(w >> 32))
+		y, b = y[4:], b[16:]
+	}
+	for i := range y {
+		y[i] = math.Float32frombits(u32(b[4*i:]))
 	}
 }
 
@@ -27,13 +34,24 @@ func decodeBF16(y []float32, b []byte) {
 	}
 }
 
+// Four numbers a step. The bits of an fp16, moved to where float32 has its
+// exponent and mantissa, are the number times 2^-112; so one exact product
+// widens it, also from a subnormal. Infinity and NaN are found by adding one to
+// the exponents, which then reach the sign bits.
 func decodeF16(y []float32, b []byte) {
+	const each = 0x0001_0001_0001_0001
 	for len(y) >= 4 && len(b) >= 8 {
 		v, out := u64(b), (*[4]float32)(y)
-		out[0] = FromF16(uint16(v))
-		out[1] = FromF16(uint16(v >> 16))
-		out[2] = FromF16(uint16(v >> 32))
-		out[3] = FromF16(uint16(v >> 48))
+		if (v&(0x7c00*each)+0x400*each)&(0x8000*each) == 0 {
+			out[0] = math.Float32frombits(uint32(int32(int16(v))<<13)&0x8fffe000) * 0x1p112
+			out[1] = math.Float32frombits(uint32(int32(int16(v>>16))<<13)&0x8fffe000) * 0x1p112
+			out[2] = math.Float32frombits(uint32(int32(int16(v>>32))<<13)&0x8fffe000) * 0x1p112
+			out[3] = math.Float32frombits(uint32(int32(int16(v>>48))<<13)&0x8fffe000) * 0x1p112
+		} else {
+			for i := range out {
+				out[i] = FromF16(uint16(v >> (16 * i)))
+			}
+		}
 		y, b = y[4:], b[8:]
 	}
 	for i := range y {
