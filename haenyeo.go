@@ -1,39 +1,40 @@
 package haenyeo
 
-// This file holds Open and Model. Create stands in create.go, what generation_config.json says about
-// sampling in generation.go.
+// This file holds Open and Model: opening, ids, logits, generation. Create stands in create.go, Pretrain in
+// pretrain.go, bits per byte in bpb.go, what generation_config.json says about sampling in generation.go.
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
-	"os"
 	"slices"
 
-	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/export"
+	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/infer"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/tokenizer"
-	"github.com/haenyeo/haenyeo/train"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
-// Options say how to compute. The zero value uses every processor and float32.
+// Options say how to compute. The zero value uses every processor, float32, and the published arithmetic.
 type Options struct {
-	Threads int          // 0: all processors this process may use
-	Tier    string       // of kernels; "": the measured choice
-	DType   kernel.DType // of matrix products
-	Logger  *slog.Logger // of warnings; nil: slog.Default
+	Threads  int              // 0: all processors this process may use
+	Tier     string           // of kernels; "": the measured choice
+	DType    kernel.DType     // of matrix products
+	Rounding forward.Rounding // the fp8 and fp4 round trips of V3.2 and V4: as published, or none
+	Logger   *slog.Logger     // of warnings; nil: slog.Default
 }
 
-// Model is a loaded model with its tokenizer. Close it when it is no longer needed.
+// Model is an open model with its tokenizer. Its weights stay where they are, mapped. Close it when it is no
+// longer needed.
 type Model struct {
-	net      *model.Model
+	source   *weights.Source
+	net      *forward.Net
 	tok      *tokenizer.Tokenizer // nil: ids only
 	engine   *kernel.Engine
 	sampling infer.Sampling
@@ -42,41 +43,37 @@ type Model struct {
 	warned   bool // that a text is longer than the window
 }
 
-// Open loads the model at path: a directory in Hugging Face layout (config.json, safetensors,
-// tokenizer.json) or a .gguf file. A model without tokenizer works with token ids.
+// Open opens the model at path: a directory in Hugging Face layout (config.json, safetensors, tokenizer.json), a
+// .gguf file, or any file of a split GGUF. A model without tokenizer works with token ids.
 func Open(path string, o Options) (*Model, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, fmt.Errorf("haenyeo: model %q: %w: give a directory with config.json, or a .gguf file", path, errors.Unwrap(err))
-	}
-	e, err := kernel.New(o.Threads, o.Tier)
-	if err != nil {
+	m := &Model{log: cmp.Or(o.Logger, slog.Default())}
+	if err := m.open(path, o); err != nil {
+		m.Close()
 		return nil, err
 	}
-	m := &Model{engine: e, log: cmp.Or(o.Logger, slog.Default())}
-	opt := model.Options{DType: o.DType}
-	if info.IsDir() {
-		err = m.openDir(path, opt)
-	} else {
-		m.net, m.tok, err = export.OpenGGUF(path, e, opt)
-	}
-	if err != nil {
-		e.Close()
-		return nil, err
-	}
-	m.findEnd()
 	return m, nil
 }
 
-func (m *Model) openDir(dir string, opt model.Options) (err error) {
-	if m.net, err = model.Open(dir, m.engine, opt); err != nil {
+func (m *Model) open(path string, o Options) (err error) {
+	if m.source, err = weights.Open(path); err != nil {
 		return err
 	}
-	if m.tok, err = loadTokenizer(dir); err != nil {
+	if m.engine, err = kernel.New(o.Threads, o.Tier); err != nil {
 		return err
 	}
-	m.sampling, m.end, err = readGenerationConfig(dir)
-	return err
+	if m.net, err = forward.New(m.source, m.engine, forward.Options{DType: o.DType, Rounding: o.Rounding}); err != nil {
+		return err
+	}
+	if f := m.source.GGUF(); f != nil {
+		m.tok, err = export.Tokenizer(&f.Metadata)
+	} else if m.tok, err = loadTokenizer(m.source.Dir()); err == nil {
+		m.sampling, m.end, err = readGenerationConfig(m.source.Dir())
+	}
+	if err != nil {
+		return err
+	}
+	m.findEnd()
+	return nil
 }
 
 // loadTokenizer reads the tokenizer in dir, nil if there is none.
@@ -102,11 +99,21 @@ func (m *Model) findEnd() {
 	m.end = slices.Compact(m.end)
 }
 
-// Close stops the workers.
-func (m *Model) Close() { m.engine.Close() }
+// Close stops the workers and unmaps the weights.
+func (m *Model) Close() {
+	if m.engine != nil {
+		m.engine.Close()
+	}
+	if m.source != nil {
+		m.source.Close() // of a file that was only read: nothing can be lost
+	}
+}
 
 // Net returns the network, for what this package has no door for.
-func (m *Model) Net() *model.Model { return m.net }
+func (m *Model) Net() *forward.Net { return m.net }
+
+// Source returns the stored weights.
+func (m *Model) Source() *weights.Source { return m.source }
 
 // Engine returns the engine that Net computes with. Close ends it.
 func (m *Model) Engine() *kernel.Engine { return m.engine }
@@ -133,12 +140,16 @@ func (m *Model) Encode(text string) ([]int32, error) {
 	return ids, nil
 }
 
-// Logits returns the logits [T,V] after every one of tokens.
-func (m *Model) Logits(tokens []int32) ([]float32, error) {
+// Logits calls each with the logits [V] after every one of tokens. They are valid during the call.
+func (m *Model) Logits(ctx context.Context, tokens []int32, each func(i int, logits []float32) error) error {
 	if err := m.check(tokens); err != nil {
-		return nil, err
+		return err
 	}
-	return m.net.Logits(tokens)
+	cache, err := m.net.NewCache(len(tokens))
+	if err != nil {
+		return err
+	}
+	return m.net.Run(ctx, []*forward.Step{{Cache: cache, Tokens: tokens, Each: each}})
 }
 
 // Request is a text to be continued.
@@ -167,7 +178,11 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) 
 	if m.tok != nil {
 		q.Text = m.tok.Stream(true)
 	}
-	result, err := infer.Generate(ctx, infer.NewSession(m.net, len(tokens)+r.MaxTokens), q, emit)
+	session, err := infer.NewSession(m.net, len(tokens)+r.MaxTokens)
+	if err != nil {
+		return infer.Result{}, err
+	}
+	result, err := infer.Generate(ctx, session, q, emit)
 	m.mind(len(tokens) + len(result.Tokens))
 	return result, err
 }
@@ -197,46 +212,4 @@ func (m *Model) mind(n int) {
 		m.warned = true
 		m.log.Warn("the text is longer than the model's window: what it says beyond is not to be relied on", "tokens", n, "window", window)
 	}
-}
-
-// Save writes the model, its weights stored as dt, and its tokenizer to a directory in Hugging Face
-// layout.
-func (m *Model) Save(dir string, dt kernel.DType) error {
-	if err := m.net.Save(dir, dt); err != nil {
-		return err
-	}
-	if m.tok == nil {
-		return nil
-	}
-	return m.tok.Save(dir)
-}
-
-// BitsPerByte measures how many bits the model needs for a byte of the text at paths: the total, and
-// each language that the records name.
-func (m *Model) BitsPerByte(ctx context.Context, paths []string) (total corpus.LangScore, langs []corpus.LangScore, err error) {
-	if m.tok == nil {
-		return total, nil, errors.New("haenyeo: the model has no tokenizer (tokenizer.json): bits per byte need one")
-	}
-	text, err := corpus.Open(ctx, paths, corpus.Options{ValidationShare: -1})
-	if err != nil {
-		return total, nil, err
-	}
-	if skips := text.Report().Skips(); skips != "" {
-		m.log.Warn(skips)
-	}
-	tokens, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Train), tokenOptions(m.tok))
-	if err != nil {
-		return total, nil, err
-	}
-	defer tokens.Close()
-	const batchTokens = 2048
-	row := batchTokens
-	if window := m.Config().MaxPositionEmbeddings; window > 0 {
-		row = min(row, window)
-	}
-	ev, err := corpus.NewEvaluation(tokens, max(1, batchTokens/row), row, 0)
-	if err != nil {
-		return total, nil, err
-	}
-	return train.Measure(ctx, m.net, ev)
 }

@@ -5,8 +5,8 @@ package create
 import (
 	"context"
 
+	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/infer"
-	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/tokenizer"
 	"github.com/haenyeo/haenyeo/train"
 )
@@ -22,7 +22,7 @@ var sampling = infer.Sampling{Temperature: 0.7, TopP: 0.9}
 // sampler writes continuations of the prompts, a few languages at a time in turn. The same step of
 // the same run writes the same.
 type sampler struct {
-	m       *model.Model
+	net     *forward.Net // over the weights that are being trained
 	tok     *tokenizer.Tokenizer
 	prompts []prompt
 	seed    uint64
@@ -57,7 +57,7 @@ func (s *sampler) write(ctx context.Context, prompt string, seed uint64) (string
 		ids = append(ids, bos)
 	}
 	ids = s.tok.Encode(ids, prompt, tokenizer.EncodeOptions{NoAddedTokens: true})
-	limit := min(len(ids)+sampleTokens, s.m.Config().MaxPositionEmbeddings)
+	limit := min(len(ids)+sampleTokens, s.net.Config().MaxPositionEmbeddings)
 	if limit <= len(ids) {
 		return "", nil // a window this small holds no more than the prompt
 	}
@@ -66,6 +66,10 @@ func (s *sampler) write(ctx context.Context, prompt string, seed uint64) (string
 	if eos, ok := s.tok.EOS(); ok {
 		q.End = []int32{eos}
 	}
-	r, err := infer.Generate(ctx, infer.NewSession(s.m, limit), q, nil)
+	session, err := infer.NewSession(s.net, limit)
+	if err != nil {
+		return "", err
+	}
+	r, err := infer.Generate(ctx, session, q, nil)
 	return r.Text, err
 }

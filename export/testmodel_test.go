@@ -5,6 +5,7 @@ package export
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/haenyeo/haenyeo/kernel"
@@ -116,22 +117,22 @@ const endOfText = 1
 // greedy continues tokens by n ids, none of which ends the text.
 func greedy(t *testing.T, m *model.Model, tokens []int32, n int) []int32 {
 	t.Helper()
-	c := m.NewCache(len(tokens) + n)
-	out := []int32{}
-	for feed := tokens; len(out) < n; feed = out[len(out)-1:] {
-		logits, err := m.Decode(c, feed)
+	seq := slices.Clone(tokens)
+	for len(seq) < len(tokens)+n {
+		logits, err := m.Logits(seq)
 		if err != nil {
 			t.Fatal(err)
 		}
+		logits = logits[len(logits)-testVocab:]
 		best := 0
 		for i, l := range logits {
 			if l > logits[best] && i != endOfText {
 				best = i
 			}
 		}
-		out = append(out, int32(best))
+		seq = append(seq, int32(best))
 	}
-	return out
+	return seq[len(tokens):]
 }
 
 // random draws a prompt.

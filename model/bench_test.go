@@ -46,21 +46,3 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 }
-
-// BenchmarkDecode is one token of preset S after 256 others.
-func BenchmarkDecode(b *testing.B) {
-	for _, dt := range []kernel.DType{kernel.BF16, kernel.F32} {
-		b.Run(dt.String(), func(b *testing.B) {
-			m := must[*Model](b)(New(presetS(), newEngine(b, 0), Options{DType: dt}))
-			m.Init(1)
-			c := m.NewCache(512)
-			must[[]float32](b)(m.Decode(c, make([]int32, 256)))
-			b.ReportAllocs()
-			for b.Loop() {
-				must[[]float32](b)(m.Decode(c, []int32{1}))
-				c.Truncate(256)
-			}
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tokens/s")
-		})
-	}
-}

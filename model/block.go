@@ -4,13 +4,12 @@
 
 package model
 
-// attention is mla or gqa. forward adds to y; backward writes dx; decode adds to y and to the cache.
+// attention is mla or gqa. forward adds to y; backward writes dx.
 type attention interface {
 	keep(k *layerKeep, a *arena, n int)
 	scratch(s *scratch, a *arena, n int, train bool)
 	forward(p *pass, k *layerKeep, y, x []float32)
 	backward(p *pass, k *layerKeep, dx, dy, x []float32)
-	decode(p *pass, k *layerKeep, c *layerCache, y, x []float32)
 }
 
 // feedForward is mlp or moe. forward adds to y; backward writes dx.
@@ -77,13 +76,4 @@ func (b *block) balance(p *pass, k *layerKeep) float64 {
 		return m.router.balance(p, &k.moe.router)
 	}
 	return 0
-}
-
-// decode is forward with a cache.
-func (b *block) decode(p *pass, k *layerKeep, c *layerCache) {
-	d := b.norm1.n
-	p.copyRows(k.mid, d, k.x, d, p.n, d)
-	b.norm1.forward(p, k.xn1, d, k.rstd1, k.x, d, p.n)
-	b.attention.decode(p, k, c, k.mid, k.xn1)
-	b.feed(p, k)
 }

@@ -1,6 +1,6 @@
 // Package model holds the networks: the DeepSeek-V3 block (multi-head latent attention, mixture of
-// experts, multi-token prediction) and the dense Llama block, each with forward pass, backward pass
-// and cached decode side by side.
+// experts, multi-token prediction) and the dense Llama block, each with forward and backward pass
+// side by side.
 //
 // In: a directory in Hugging Face layout or a Config, and batches of token ids. Out: logits, losses
 // and gradients; a directory again. Weights are float32 masters; matrix products run in the DType
@@ -11,8 +11,8 @@
 //
 // config.go what a model is; model.go the whole: New, Params, Init, Sync; v3.go and llama.go how a
 // generation is put together from block.go, mla.go, gqa.go, mlp.go, moe.go and router.go; mtp.go the
-// extra prediction layer; loss.go cross-entropy; batch.go the path of one training batch; cache.go
-// and decode.go generation; load.go and save.go the files.
+// extra prediction layer; loss.go cross-entropy; batch.go the path of one training batch; logits.go the model
+// read as a whole; load.go and save.go the files.
 //
 // # Caveats
 //

@@ -1,5 +1,5 @@
 // This file holds grouped-query attention of the Llama line, with the biases of Qwen2 and the head
-// norms of Qwen3: weights, forward, backward, cached decode.
+// norms of Qwen3: weights, forward, backward.
 // Sources: Touvron et al. 2023; Ainslie et al. 2023 (GQA).
 
 package model
@@ -130,47 +130,4 @@ func (m *gqa) backward(p *pass, k *layerKeep, dx, dy, x []float32) {
 	m.q.backward(p, dx, m.q.k, g.rawQ, m.q.n, x, m.q.k, p.n, false)
 	m.k.backward(p, dx, m.k.k, dk, m.k.n, x, m.k.k, p.n, true)
 	m.v.backward(p, dx, m.v.k, s.dv, m.v.n, x, m.v.k, p.n, true)
-}
-
-// decode adds to y the attention of x to everything in c and to itself.
-//
-//	y [S,D] read and written   x [S,D] normalised inputs of the new tokens
-func (m *gqa) decode(p *pass, k *layerKeep, c *layerCache, y, x []float32) {
-	m.project(p, k, x)
-	start, w := p.cache.n, m.groups*m.w
-	copy(c.k[start*w:], k.gqa.k[:p.n*w])
-	copy(c.v[start*w:], k.gqa.v[:p.n*w])
-	if start == 0 && p.n > 1 {
-		p.e.Attention(m.core(p, k))
-	} else {
-		m.cached(p, k, c, start)
-	}
-	m.out.forward(p, y, m.out.n, k.gqa.o, m.out.k, p.n, true)
-}
-
-// cached writes k.o from keys and values of c.
-func (m *gqa) cached(p *pass, k *layerKeep, c *layerCache, start int) {
-	H, kw, qw := m.heads, m.groups*m.w, m.heads*m.w
-	work := &p.cache.work
-	for lo := 0; lo < p.n; {
-		t := start + lo + 1
-		rows := min(p.n-lo, queriesAtOnce(H, t))
-		t += rows - 1
-		work.score = sized(work.score, rows*H*t)
-		ps := work.products[:0]
-		for h := range H {
-			ps = append(ps, kernel.Product{C: work.score[h*t:], LDC: H * t, A: k.gqa.q[lo*qw+h*m.w:], LDA: qw,
-				B: c.k[h*m.groups/H*m.w:], LDB: kw, TransB: true, M: rows, N: t, K: m.w, Alpha: m.scale()})
-		}
-		p.e.Multiply(ps, kernel.F32)
-		work.softmax.run(p, work.score, rows, H, t, start+lo)
-		ps = ps[:0]
-		for h := range H {
-			ps = append(ps, kernel.Product{C: k.gqa.o[lo*qw+h*m.w:], LDC: qw, A: work.score[h*t:], LDA: H * t,
-				B: c.v[h*m.groups/H*m.w:], LDB: kw, M: rows, N: m.w, K: t, Alpha: 1})
-		}
-		p.e.Multiply(ps, kernel.F32)
-		work.products = ps
-		lo += rows
-	}
 }

@@ -1,5 +1,5 @@
 // This file holds multi-head latent attention: weights, forward and backward in expanded form (for
-// training and the first tokens of a prompt), cached decode in absorbed form.
+// training; package forward has the absorbed form).
 // Source: DeepSeek-V2 report, section 2.1; DeepSeek-V3 report, section 2.1.1.
 
 package model
@@ -231,73 +231,4 @@ func (j *splitKeys) Do(_, i int) {
 			}
 		}
 	}
-}
-
-// decode adds to y the attention of x to everything in c and to itself. The first tokens of a
-// sequence take the expanded form, later ones the absorbed form, which never expands the cache.
-//
-//	y [S,D] read and written   x [S,D] normalised inputs of the new tokens
-func (m *mla) decode(p *pass, k *layerKeep, c *layerCache, y, x []float32) {
-	m.project(p, k, x)
-	start, w := p.cache.n, m.r+m.pe
-	for i := range p.n {
-		row := c.latent[(start+i)*w:][:w]
-		copy(row, p.s.mla.cn[i*m.r:][:m.r])
-		copy(row[m.r:], k.mla.a[i*m.width()+m.q+m.r:][:m.pe])
-	}
-	if start == 0 && p.n > 1 {
-		m.expand(p, k)
-		p.e.Attention(m.core(p, k))
-	} else {
-		m.absorbed(p, k, c, start)
-	}
-	m.out.forward(p, y, m.out.n, k.mla.o, m.out.k, p.n, true)
-}
-
-// absorbed writes k.o from the latents of c without expanding them:
-//
-//	q'_h = [W_UK[h]ᵀ q_h^nope | q_h^pe];  o_h = W_UV[h] Σ_t softmax_t(scale q'_h·c_t) ckv_t
-func (m *mla) absorbed(p *pass, k *layerKeep, c *layerCache, start int) {
-	k2, w, H := m.kv(), m.r+m.pe, m.heads
-	work := &p.cache.work
-	work.q, work.u = sized(work.q, p.n*H*w), sized(work.u, p.n*H*m.r)
-	q, pe := m.queries(&k.mla, 0), m.queries(&k.mla, m.nope)
-	ps := work.products[:0]
-	for h := range H {
-		ps = append(ps, kernel.Product{C: work.q[h*w:], LDC: H * w, A: q.Data[h*q.Head:], LDA: q.Row,
-			B: m.kvUp.data[h*k2*m.r:], LDB: m.r, M: p.n, N: m.r, K: m.nope, Alpha: 1})
-	}
-	p.e.Multiply(ps, kernel.F32)
-	for i := range p.n {
-		for h := range H {
-			copy(work.q[(i*H+h)*w+m.r:][:m.pe], pe.Data[i*pe.Row+h*pe.Head:][:m.pe])
-		}
-	}
-	for lo := 0; lo < p.n; {
-		t := start + lo + 1
-		rows := min(p.n-lo, queriesAtOnce(H, t))
-		t += rows - 1
-		work.score = sized(work.score, rows*H*t)
-		ps = ps[:0]
-		for h := range H {
-			ps = append(ps, kernel.Product{C: work.score[h*t:], LDC: H * t, A: work.q[(lo*H+h)*w:], LDA: H * w,
-				B: c.latent, LDB: w, TransB: true, M: rows, N: t, K: w, Alpha: m.scale})
-		}
-		p.e.Multiply(ps, kernel.F32)
-		work.softmax.run(p, work.score, rows, H, t, start+lo)
-		ps = ps[:0]
-		for h := range H {
-			ps = append(ps, kernel.Product{C: work.u[(lo*H+h)*m.r:], LDC: H * m.r, A: work.score[h*t:], LDA: H * t,
-				B: c.latent, LDB: w, M: rows, N: m.r, K: t, Alpha: 1})
-		}
-		p.e.Multiply(ps, kernel.F32)
-		lo += rows
-	}
-	ps = ps[:0]
-	for h := range H {
-		ps = append(ps, kernel.Product{C: k.mla.o[h*m.v:], LDC: H * m.v, A: work.u[h*m.r:], LDA: H * m.r,
-			B: m.kvUp.data[(h*k2+m.nope)*m.r:], LDB: m.r, TransB: true, M: p.n, N: m.v, K: m.r, Alpha: 1})
-	}
-	p.e.Multiply(ps, kernel.F32)
-	work.products = ps
 }

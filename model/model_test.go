@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -279,11 +278,7 @@ func TestBadInput(t *testing.T) {
 	good := func() *Batch { return testBatch(19, 2, 5) }
 	bad := map[string]func() error{
 		"outside the vocabulary": func() error { _, err := m.Logits([]int32{1, 19}); return err },
-		"token -1":               func() error { _, err := m.Decode(m.NewCache(9), []int32{-1}); return err },
-		"do not fit":             func() error { _, err := m.Decode(m.NewCache(2), []int32{1, 2, 3}); return err },
-		"another model":          func() error { _, err := m.Decode(&Cache{max: 9}, []int32{1}); return err },
 		"0 tokens":               func() error { _, err := m.Logits(nil); return err },
-		"no tokens":              func() error { _, err := m.Decode(m.NewCache(2), nil); return err },
 		"Options.Train":          func() error { _, err := m.LossGrad(good(), LossOptions{}); return err },
 		"Options.MTP":            func() error { _, err := tr.LossGrad(good(), LossOptions{MTPLambda: 1}); return err },
 		"impossible":             func() error { _, err := tr.LossGrad(&Batch{B: -1, T: 1 << 40}, LossOptions{}); return err },
@@ -380,30 +375,6 @@ func TestOpenRefuses(t *testing.T) {
 		}
 		if _, err := Open(dir, e, Options{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.new, err, c.want)
-		}
-	}
-}
-
-// Reading in any pieces gives the same logits as reading at once.
-func TestCacheAnyPieces(t *testing.T) {
-	for _, c := range gradientCases {
-		m := testModel(t, &c.c, newEngine(t, 2), Options{MaxTokens: 30})
-		r := rand.New(rand.NewPCG(8, 9))
-		var seq []int32
-		for range 90 {
-			seq = append(seq, int32(r.IntN(c.c.VocabSize)))
-		}
-		all := must[[]float32](t)(m.Logits(seq))
-		cache := m.NewCache(len(seq))
-		for cache.Len() < len(seq) {
-			n := min(1+r.IntN(40), len(seq)-cache.Len())
-			l := must[[]float32](t)(m.Decode(cache, seq[cache.Len():cache.Len()+n]))
-			if d := maxDiff(l, all[(cache.Len()-1)*c.c.VocabSize:][:c.c.VocabSize]); d > 1e-4 {
-				t.Errorf("%s: after %d tokens logits differ by %.3g", c.name, cache.Len(), d)
-			}
-			if cache.Len() == len(seq) && n > 1 {
-				cache.Truncate(len(seq) - 1) // once more, the last one alone
-			}
 		}
 	}
 }

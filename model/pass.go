@@ -30,7 +30,6 @@ type pass struct {
 	nll    []float32 // [T]
 	s      scratch
 	loop   rowLoop
-	cache  *Cache // of the sequence being decoded
 }
 
 // scratch is memory that one layer at a time uses. The parts share floats.

@@ -5,11 +5,13 @@ import (
 	"runtime"
 
 	"github.com/haenyeo/haenyeo/create"
+	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/internal/bench"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
 	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
 type benchCmd struct {
@@ -79,12 +81,12 @@ type running struct {
 }
 
 // run measures with the model of the flags.
-func (c *running) run(a *app, f func(e *kernel.Engine, m *model.Model) (bench.Result, error)) error {
+func (c *running) run(a *app, f func(e *kernel.Engine, net *forward.Net) (bench.Result, error)) error {
 	if c.Runs < 1 || c.Prompt < 0 {
 		return misuse("--runs and --prompt: at least 1")
 	}
 	if c.Model != "" {
-		m, err := a.open(c.Model, c.DType)
+		m, err := a.open(c.Model, arithmetic{DType: c.DType})
 		if err != nil {
 			return err
 		}
@@ -100,12 +102,16 @@ func (c *running) run(a *app, f func(e *kernel.Engine, m *model.Model) (bench.Re
 		return err
 	}
 	cfg.MaxPositionEmbeddings = 4096
-	m, err := model.New(&cfg, e, model.Options{DType: parseDType(c.DType)})
+	m, err := model.New(&cfg, e, model.Options{})
 	if err != nil {
 		return err
 	}
 	m.Init(1)
-	return a.measure(f(e, m))
+	net, err := forward.New(weights.FromModel(m), e, forward.Options{DType: parseDType(c.DType)})
+	if err != nil {
+		return err
+	}
+	return a.measure(f(e, net))
 }
 
 type benchDecodeCmd struct {
@@ -118,8 +124,8 @@ func (benchDecodeCmd) Help() string {
 }
 
 func (c *benchDecodeCmd) Run(a *app) error {
-	return c.run(a, func(e *kernel.Engine, m *model.Model) (bench.Result, error) {
-		return bench.Decode(a.ctx, e, m, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 32), New: c.New, Runs: c.Runs})
+	return c.run(a, func(e *kernel.Engine, net *forward.Net) (bench.Result, error) {
+		return bench.Decode(a.ctx, e, net, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 32), New: c.New, Runs: c.Runs})
 	})
 }
 
@@ -130,8 +136,8 @@ func (benchPrefillCmd) Help() string {
 }
 
 func (c *benchPrefillCmd) Run(a *app) error {
-	return c.run(a, func(e *kernel.Engine, m *model.Model) (bench.Result, error) {
-		return bench.Prefill(a.ctx, e, m, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 512), Runs: c.Runs})
+	return c.run(a, func(e *kernel.Engine, net *forward.Net) (bench.Result, error) {
+		return bench.Prefill(a.ctx, e, net, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 512), Runs: c.Runs})
 	})
 }
 

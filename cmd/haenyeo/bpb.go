@@ -17,7 +17,7 @@ func (bpbCmd) Help() string {
 }
 
 func (c *bpbCmd) Run(a *app) error {
-	m, err := a.open(c.Model, c.DType)
+	m, err := a.open(c.Model, arithmetic{DType: c.DType})
 	if err != nil {
 		return err
 	}

@@ -147,15 +147,20 @@ func (c *convertCmd) toDir(a *app) (conversion, error) {
 		return conversion{}, fmt.Errorf("convert: %w", err)
 	}
 	defer undo()
-	m, err := a.open(c.Model, "f32")
+	e, err := a.compute()
 	if err != nil {
 		return conversion{}, err
 	}
-	defer m.Close()
-	if m.Tokenizer() == nil {
-		a.log.Warn("the GGUF has no tokenizer that this program knows: the directory will have no tokenizer.json")
+	m, tok, err := export.OpenGGUF(c.Model, e, model.Options{})
+	if err != nil {
+		return conversion{}, err
 	}
 	if err := m.Save(c.Out, dt); err != nil {
+		return conversion{}, err
+	}
+	if tok == nil {
+		a.log.Warn("the GGUF has no tokenizer that this program knows: the directory will have no tokenizer.json")
+	} else if err := tok.Save(c.Out); err != nil {
 		return conversion{}, err
 	}
 	weights, err := safetensors.OpenDir(c.Out)

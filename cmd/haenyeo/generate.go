@@ -23,12 +23,6 @@ type generateCmd struct {
 	arithmetic
 }
 
-// arithmetic are the flags of how a model is computed.
-type arithmetic struct {
-	DType    string `name:"dtype" enum:"f32,bf16" default:"f32" placeholder:"TYPE" help:"Arithmetic of matrix products: f32 or bf16. Default: ${default}."`
-	Rounding string `enum:"none,publisher" default:"none" placeholder:"HOW" help:"The published fp8 and fp4 round trips: none or publisher. Only V3.2 and V4 have any. Default: ${default}."`
-}
-
 // defaultMaxTokens is a screenful.
 const defaultMaxTokens = 256
 
@@ -49,7 +43,7 @@ func (c *generateCmd) Run(a *app) error {
 		}
 	}
 	started := time.Now()
-	m, err := a.open(c.Model, c.DType)
+	m, err := a.open(c.Model, c.arithmetic)
 	if err != nil {
 		return err
 	}

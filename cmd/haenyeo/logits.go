@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 )
@@ -18,38 +17,24 @@ func (logitsCmd) Help() string {
 }
 
 func (c *logitsCmd) Run(a *app) error {
-	m, err := a.open(c.Model, c.DType)
+	if c.DType == "" {
+		c.DType = "f32" // with it, without round trips unless asked
+	}
+	m, err := a.open(c.Model, c.arithmetic)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	logits, err := m.Logits(c.Tokens)
-	if err != nil {
-		return err
-	}
-	v := m.Config().VocabSize
-	for i, id := range c.Tokens {
-		row := logits[i*v:][:v]
-		for j, l := range row {
-			if math.IsNaN(float64(l)) || math.IsInf(float64(l), 0) {
-				return fmt.Errorf("logit %d at position %d is %v: the weights of %q hold NaN or infinity, or overflow in %s", j, i, l, c.Model, c.DType)
-			}
-		}
+	return m.Logits(a.ctx, c.Tokens, func(i int, row []float32) error {
 		if !a.JSON {
-			if err := a.print("position %d, token %d: %s", i, id, largest(row, 5)); err != nil {
-				return err
-			}
-			continue
+			return a.print("position %d, token %d: %s", i, c.Tokens[i], largest(row, 5))
 		}
-		if err := a.emit(struct {
+		return a.emit(struct {
 			Position int       `json:"position"`
 			Token    int32     `json:"token"`
 			Logits   []float32 `json:"logits"`
-		}{i, id, row}); err != nil {
-			return err
-		}
-	}
-	return nil
+		}{i, c.Tokens[i], row})
+	})
 }
 
 // largest lists the n largest logits as id=value.

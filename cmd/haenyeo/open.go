@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo"
+	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/hub"
 	"github.com/haenyeo/haenyeo/kernel"
 )
@@ -34,13 +35,26 @@ func (a *app) locate(name string) (string, error) {
 }
 
 // open loads the model of this name or path.
-func (a *app) open(name, dtype string) (*haenyeo.Model, error) {
+func (a *app) open(name string, x arithmetic) (*haenyeo.Model, error) {
 	path, err := a.locate(name)
 	if err != nil {
 		return nil, err
 	}
-	o := haenyeo.Options{Threads: a.Threads, Tier: a.CPU, DType: parseDType(dtype), Logger: a.log}
-	return haenyeo.Open(path, o)
+	return haenyeo.Open(path, haenyeo.Options{Threads: a.Threads, Tier: a.CPU, DType: parseDType(x.DType), Rounding: x.rounding(), Logger: a.log})
+}
+
+// arithmetic are the flags of how a model is computed.
+type arithmetic struct {
+	DType    string `name:"dtype" enum:"f32,bf16," default:"" placeholder:"TYPE" help:"Arithmetic of matrix products: f32 or bf16. Default: f32, with the published round trips."`
+	Rounding string `enum:"none,publisher," default:"" placeholder:"HOW" help:"The fp8 and fp4 round trips of V3.2 and V4, which are a part of these models: publisher or none. Default: publisher; none with --dtype f32."`
+}
+
+// rounding is what the flags say. --dtype f32 asks for float32 throughout.
+func (x arithmetic) rounding() forward.Rounding {
+	if x.Rounding == "none" || x.Rounding == "" && x.DType == kernel.F32.String() {
+		return forward.None
+	}
+	return forward.Publisher
 }
 
 // parseDType reads what an enum of the grammar let through.

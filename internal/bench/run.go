@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/internal/machine"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
@@ -28,39 +29,48 @@ func (r *Running) fit(c *model.Config) {
 
 // Prefill measures tokens/s of reading a prompt, against the peak of products at two operations for
 // each parameter that a token meets.
-func Prefill(ctx context.Context, e *kernel.Engine, m *model.Model, r Running) (Result, error) {
+func Prefill(ctx context.Context, e *kernel.Engine, net *forward.Net, r Running) (Result, error) {
 	r.New = 0
-	r.fit(m.Config())
+	r.fit(net.Config())
 	peak := 1e9 * e.Peak(r.DType)
-	prompt := randomTokens(r.Prompt, m.Config().VocabSize)
+	prompt := randomTokens(r.Prompt, net.Config().VocabSize)
 	rates, err := repeat(ctx, r.Runs, float64(r.Prompt), func() error {
-		_, err := m.Decode(m.NewCache(r.Prompt), prompt)
-		return err
+		c, err := net.NewCache(r.Prompt)
+		if err != nil {
+			return err
+		}
+		return net.Run(ctx, []*forward.Step{{Cache: c, Tokens: prompt}})
 	})
 	if err != nil {
 		return Result{}, err
 	}
-	_, active := m.Config().Sizes()
+	_, active := net.Config().Sizes()
 	return result(fmt.Sprintf("prefill %d %v", r.Prompt, r.DType), "tokens/s", rates, peak/(2*float64(active)), e.Pool().Threads()), nil
 }
 
 // Decode measures tokens/s of making one token after the other, against the bandwidth at which the
 // weights that a token meets could be read.
-func Decode(ctx context.Context, e *kernel.Engine, m *model.Model, r Running) (Result, error) {
-	r.fit(m.Config())
+func Decode(ctx context.Context, e *kernel.Engine, net *forward.Net, r Running) (Result, error) {
+	r.fit(net.Config())
 	if r.New < 1 {
-		return Result{}, fmt.Errorf("bench: the model's window of %d leaves no token to make", m.Config().MaxPositionEmbeddings)
+		return Result{}, fmt.Errorf("bench: the model's window of %d leaves no token to make", net.Config().MaxPositionEmbeddings)
 	}
-	prompt := randomTokens(r.Prompt, m.Config().VocabSize)
-	next := randomTokens(r.New, m.Config().VocabSize)
-	c := m.NewCache(r.Prompt + r.New)
-	if _, err := m.Decode(c, prompt); err != nil {
+	prompt := randomTokens(r.Prompt, net.Config().VocabSize)
+	next := randomTokens(r.New, net.Config().VocabSize)
+	c, err := net.NewCache(r.Prompt + r.New)
+	if err != nil {
 		return Result{}, err
 	}
+	if err := net.Run(ctx, []*forward.Step{{Cache: c, Tokens: prompt}}); err != nil {
+		return Result{}, err
+	}
+	step := &forward.Step{Cache: c}
+	steps := []*forward.Step{step}
 	rates, err := repeat(ctx, r.Runs, float64(r.New), func() error {
 		c.Truncate(r.Prompt)
 		for i := range next {
-			if _, err := m.Decode(c, next[i:i+1]); err != nil {
+			step.Tokens = next[i : i+1]
+			if err := net.Run(ctx, steps); err != nil {
 				return err
 			}
 		}
@@ -69,7 +79,7 @@ func Decode(ctx context.Context, e *kernel.Engine, m *model.Model, r Running) (R
 	if err != nil {
 		return Result{}, err
 	}
-	_, active := m.Config().Sizes()
+	_, active := net.Config().Sizes()
 	bytes := float64(active) * map[kernel.DType]float64{kernel.F32: 4, kernel.BF16: 2}[r.DType]
 	res := result(fmt.Sprintf("decode %d after %d %v", r.New, r.Prompt, r.DType), "tokens/s", rates, 0, e.Pool().Threads())
 	res.of(machine.ReadBandwidth(e, 150*time.Millisecond) / bytes) // last: it takes more memory than the model
