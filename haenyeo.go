@@ -33,20 +33,22 @@ type Options struct {
 // Model is an open model with its tokenizer. Its weights stay where they are, mapped. Close it when it is no
 // longer needed.
 type Model struct {
-	source   *weights.Source
-	net      *forward.Net
-	tok      *tokenizer.Tokenizer // nil: ids only
-	engine   *kernel.Engine
-	sampling infer.Sampling
-	end      []int32
-	log      *slog.Logger
-	warned   bool // that a text is longer than the window
+	path        string
+	source      *weights.Source
+	net         *forward.Net
+	tok         *tokenizer.Tokenizer // nil: ids only
+	engine      *kernel.Engine
+	sampling    infer.Sampling
+	recommended bool // the model brings sampling
+	end         []int32
+	log         *slog.Logger
+	warned      bool // that a text is longer than the window
 }
 
 // Open opens the model at path: a directory in Hugging Face layout (config.json, safetensors, tokenizer.json), a
 // .gguf file, or any file of a split GGUF. A model without tokenizer works with token ids.
 func Open(path string, o Options) (*Model, error) {
-	m := &Model{log: cmp.Or(o.Logger, slog.Default())}
+	m := &Model{path: path, log: cmp.Or(o.Logger, slog.Default())}
 	if err := m.open(path, o); err != nil {
 		m.Close()
 		return nil, err
@@ -68,6 +70,7 @@ func (m *Model) open(path string, o Options) (err error) {
 		m.tok, err = export.Tokenizer(&f.Metadata)
 	} else if m.tok, err = loadTokenizer(m.source.Dir()); err == nil {
 		m.sampling, m.end, err = readGenerationConfig(m.source.Dir())
+		m.recommended = m.sampling.Temperature > 0
 	}
 	if err != nil {
 		return err
