@@ -17,8 +17,8 @@
 // # Decoding for the parser
 //
 // The markers that a parser looks for are tokens of their own, some of them special. Decode replies with special tokens
-// kept (tokenizer.Stream(false)) and push all text, or the parser sees none of its markers. [Format.Stops] says at which
-// tokens a reply ends; pushing their text is allowed and ends the reply too.
+// kept (tokenizer.Stream(false)) and push all text, or the parser sees none of its markers. [Format.StopTokens] says at
+// which tokens a reply ends; pushing their text is allowed and ends the reply too.
 //
 // # Caveats
 //
@@ -27,6 +27,4 @@
 //
 // No text of a reply is lost. A call that cannot be read comes back as [Malformed] with its text; a call whose arguments
 // are not a JSON object, or that the reply breaks off in, ends with an error in its [CallEnd].
-//
-// V4.1 numbers its effort; see v41.go for what of it is not verified.
 package chat

@@ -38,6 +38,7 @@ type Parser struct {
 	f         *Format
 	state     func(*Parser) bool // takes something off rest; false when it needs more text
 	rest      string
+	pending   []byte   // not yet put to rest: see Push
 	closing   bool     // no more text comes
 	starts    []string // markers that begin a block of calls, with the newlines before it
 	stops     []string // texts that end the reply
@@ -84,7 +85,12 @@ func endsInThought(prompt []Segment) bool {
 
 // Push takes the next piece of the reply, whole characters, and gives the events that it decides.
 func (p *Parser) Push(text string) []Event {
-	p.rest += text
+	// What is held long, as the whole of a large argument may be, is not searched anew for every token: markers end in >.
+	const long = 4096
+	p.pending = append(p.pending, text...)
+	if len(p.rest) > long && len(p.pending) < len(p.rest)/8 && !strings.Contains(text, ">") {
+		return nil
+	}
 	return p.run()
 }
 
@@ -95,6 +101,8 @@ func (p *Parser) Close() []Event {
 }
 
 func (p *Parser) run() []Event {
+	p.rest += string(p.pending)
+	p.pending = p.pending[:0]
 	for p.state(p) {
 	}
 	events := p.events

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // parse reads a reply in the pieces given.
@@ -361,6 +362,22 @@ func pieces(random *rand.Rand, s string) (list []string) {
 		}
 	}
 	return list
+}
+
+// TestLongArgument reads a call of a megabyte, token by token, in both of the ways that hold it back.
+func TestLongArgument(t *testing.T) {
+	all := formats(t)
+	value := "[" + strings.Repeat("1, ", 300_000) + "1]"
+	for name, text := range map[string]string{
+		"v4":    v4Block + invoke("f", parameter("a", "false", value)) + "</｜DSML｜tool_calls>",
+		"jinja": toolCallBegin + `{"name": "f", "arguments": {"a": ` + value + `}}` + toolCallEnd,
+	} {
+		start := time.Now()
+		m, wrong := collect(parse(all[name], nil, characters(text)...))
+		if d := time.Since(start); len(wrong) > 0 || len(m.ToolCalls) != 1 || m.ToolCalls[0].Arguments != `{"a": `+value+`}` || d > 20*time.Second {
+			t.Errorf("%s: %v, %d calls, in %v", name, wrong, len(m.ToolCalls), d)
+		}
+	}
 }
 
 // TestEndsInThought checks where a reply begins, by the prompts of the formats themselves.
