@@ -2,6 +2,7 @@ package weights
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -323,5 +324,83 @@ func TestPlainTypes(t *testing.T) {
 		if i >= 0 || distance(exact[name], x) > 1./256 {
 			t.Errorf("%s: element %d is no BF16 number, or it is far off", name, i)
 		}
+	}
+}
+
+// Whatever config.json, index and header say, opening a directory ends with an error or a model whose
+// tensors can be read.
+func FuzzOpenDirectory(f *testing.F) {
+	dir := filepath.Join("testdata", "deepseek_v4_fp4")
+	config, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	file, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	r, err := safetensors.OpenDir(dir)
+	if err != nil {
+		f.Fatal(err)
+	}
+	index := map[string]map[string]string{"weight_map": {}}
+	for _, n := range r.Names() {
+		index["weight_map"][n] = "a.safetensors"
+	}
+	r.Close()
+	list, err := json.Marshal(index)
+	if err != nil {
+		f.Fatal(err)
+	}
+	header := file[8 : 8+binary.LittleEndian.Uint64(file)]
+	data := len(file) - 8 - len(header)
+	f.Add(config, list, header)
+	f.Add(config, []byte{}, header)
+	out := f.TempDir()
+	f.Fuzz(func(t *testing.T, config, list, header []byte) {
+		b := binary.LittleEndian.AppendUint64(nil, uint64(len(header)))
+		b = append(append(b, header...), make([]byte, data)...)
+		files := map[string][]byte{"config.json": config, "model.safetensors": b}
+		os.Remove(filepath.Join(out, "model.safetensors"))
+		if len(list) > 0 {
+			files = map[string][]byte{"config.json": config, safetensors.IndexName: list, "a.safetensors": b}
+		}
+		for name, data := range files {
+			if err := os.WriteFile(filepath.Join(out, name), data, 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := Open(out)
+		if err != nil {
+			return
+		}
+		defer s.Close()
+		readAll(t, s)
+	})
+}
+
+// Files with one fault each are refused, the one they were made from opens.
+func TestMalformedGGUF(t *testing.T) {
+	root := filepath.Join("..", "format", "gguf", "testdata", "malformed")
+	text, err := os.ReadFile(filepath.Join(root, "index.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var index map[string]struct{ Fault, Must string }
+	if err := json.Unmarshal(text, &index); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range index {
+		s, err := Open(filepath.Join(root, name))
+		if c.Must == "reject" && err == nil || c.Must == "accept" && err != nil {
+			t.Errorf("%s (%s) must %s: error %v", name, c.Fault, c.Must, err)
+		}
+		if err == nil {
+			decode(t, s)
+			s.Close()
+		}
+	}
+	if len(index) < 40 {
+		t.Errorf("only %d files", len(index))
 	}
 }
