@@ -16,15 +16,22 @@ import (
 )
 
 // goldenPath finds a file or folder of the golden set: with HAENYEO_GOLDEN in that folder, else among the
-// few that are in testdata, here or beside package model. It returns "" for one that is not there.
+// few that are in testdata, here or beside packages model and weights. It returns "" for one that is not
+// there.
 func goldenPath(t *testing.T, name string) string {
 	t.Helper()
-	roots := []string{"testdata", filepath.Join("..", "model", "testdata")}
+	var paths []string
 	if root := os.Getenv("HAENYEO_GOLDEN"); root != "" {
-		roots = []string{root}
+		paths = []string{filepath.Join(root, filepath.FromSlash(name))}
+	} else {
+		for _, dir := range []string{"testdata", filepath.Join("..", "model", "testdata")} {
+			paths = append(paths, filepath.Join(dir, filepath.FromSlash(name)))
+		}
+		if filepath.Ext(name) == ".gguf" {
+			paths = append(paths, filepath.Join("..", "weights", "testdata", filepath.Base(filepath.FromSlash(name))))
+		}
 	}
-	for _, root := range roots {
-		path := filepath.Join(root, filepath.FromSlash(name))
+	for _, path := range paths {
 		if _, err := os.Stat(path); err == nil {
 			return path
 		}
@@ -430,7 +437,7 @@ func TestGoldenGGUF(t *testing.T) {
 				continue
 			}
 			t.Run(name+"-"+label, func(t *testing.T) {
-				x := openExpected(t, filepath.Join(filepath.Dir(path), name+".expected.safetensors"))
+				x := openExpected(t, goldenPath(t, "gguf/models/"+name+".expected.safetensors"))
 				n := open(t, path, Options{})
 				ids, _ := x.ints("input_ids")
 				positions, _ := x.ints(label + ".positions")
