@@ -1,10 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/haenyeo/haenyeo/export"
@@ -12,6 +16,7 @@ import (
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
 type inspectCmd struct {
@@ -25,10 +30,19 @@ func (inspectCmd) Help() string {
 // inspection is what inspect prints.
 type inspection struct {
 	Architecture string       `json:"architecture"`
+	Generation   string       `json:"generation,omitempty"` // models of this architecture, if it is known
 	Params       int64        `json:"params"`
+	Active       int64        `json:"active,omitempty"` // parameters that take part in a token
 	Bytes        int64        `json:"bytes"`
+	Types        []typeInfo   `json:"types"` // the largest share first
 	Tensors      []tensorInfo `json:"tensors"`
 	Problems     []string     `json:"problems"` // why it would not load; empty: nothing found
+}
+
+type typeInfo struct {
+	Type    string `json:"type"`
+	Tensors int    `json:"tensors"`
+	Bytes   int64  `json:"bytes"`
 }
 
 type tensorInfo struct {
@@ -58,13 +72,25 @@ func (c *inspectCmd) Run(a *app) (err error) {
 	if err != nil {
 		return err
 	}
+	r.sortTypes()
 	if a.JSON {
 		return a.emit(r)
 	}
-	a.print("architecture  %s", r.Architecture)
-	a.print("parameters    %s in %d tensors, %s on disk", count(float64(r.Params)), len(r.Tensors), size(r.Bytes))
+	if r.Generation != "" {
+		a.print("architecture  %s (%s)", r.Architecture, r.Generation)
+	} else {
+		a.print("architecture  %s", r.Architecture)
+	}
+	active := ""
+	if r.Active > 0 && r.Active < r.Params {
+		active = fmt.Sprintf(" (%s take part in a token)", count(float64(r.Active)))
+	}
+	a.print("parameters    %s%s in %d tensors, %s on disk", count(float64(r.Params)), active, len(r.Tensors), size(r.Bytes))
+	for _, t := range r.Types {
+		a.print("type          %-8s %d tensors, %s", t.Type, t.Tensors, size(t.Bytes))
+	}
 	for _, t := range r.Tensors {
-		if err := a.print("  %-56s %-5s %v", t.Name, t.Type, t.Shape); err != nil {
+		if err := a.print("  %-56s %-7s %v", t.Name, t.Type, t.Shape); err != nil {
 			return err
 		}
 	}
@@ -72,6 +98,39 @@ func (c *inspectCmd) Run(a *app) (err error) {
 		a.print("would not load: %s", p)
 	}
 	return nil
+}
+
+// generations says which models have an architecture, by the names of config.json and GGUF.
+var generations = map[string]string{
+	"llama":        "DeepSeek LLM, Coder, Math, R1-Distill-Llama and others",
+	"qwen2":        "R1-Distill-Qwen and others",
+	"qwen3":        "R1-0528-Qwen3 and others",
+	"deepseek":     "DeepSeek-MoE 16B",
+	"deepseek_v2":  "DeepSeek-V2, V2-Lite, V2.5, Coder-V2",
+	"deepseek_v3":  "DeepSeek-V3, R1, V3.1",
+	"deepseek_v32": "DeepSeek-V3.2",
+	"deepseek_v4":  "DeepSeek-V4",
+}
+
+// describe adds what the shape of the model says.
+func (r *inspection) describe(c *model.Config) {
+	r.Generation = generations[c.ModelType]
+	r.Params, r.Active = c.Sizes()
+}
+
+// sortTypes adds up the tensors of each type.
+func (r *inspection) sortTypes() {
+	at := map[string]int{}
+	for _, t := range r.Tensors {
+		i, ok := at[t.Type]
+		if !ok {
+			i = len(r.Types)
+			at[t.Type], r.Types = i, append(r.Types, typeInfo{Type: t.Type})
+		}
+		r.Types[i].Tensors++
+		r.Types[i].Bytes += t.Bytes
+	}
+	slices.SortStableFunc(r.Types, func(a, b typeInfo) int { return cmp.Compare(b.Bytes, a.Bytes) })
 }
 
 func (r *inspection) add(name, typ string, shape []int, bytes int) {
@@ -91,15 +150,26 @@ func (r *inspection) problem(err error) {
 }
 
 func newInspection() *inspection {
-	return &inspection{Tensors: []tensorInfo{}, Problems: []string{}}
+	return &inspection{Types: []typeInfo{}, Tensors: []tensorInfo{}, Problems: []string{}}
 }
 
-// inspectDir reads config.json and the headers of the safetensors. A configuration that this
-// program does not know is a finding, not a failure.
+// inspectDir reads config.json and the headers of the safetensors, or those of the one GGUF that is
+// there instead. A configuration that this program does not know is a finding, not a failure.
 func inspectDir(dir string) (*inspection, error) {
 	text, err := regular.ReadFile(filepath.Join(dir, "config.json"), 8<<20)
+	if errors.Is(err, fs.ErrNotExist) {
+		src, err := weights.Open(dir)
+		if err != nil {
+			return nil, fmt.Errorf("inspect: %w", err)
+		}
+		defer src.Close()
+		r := newInspection()
+		r.gguf(src.GGUF())
+		r.load(dir)
+		return r, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("inspect: %w: is %q a model directory?", err, dir)
+		return nil, fmt.Errorf("inspect: %w", err)
 	}
 	var head struct {
 		ModelType string `json:"model_type"`
@@ -109,18 +179,29 @@ func inspectDir(dir string) (*inspection, error) {
 	}
 	r := newInspection()
 	r.Architecture = head.ModelType
-	weights, err := safetensors.OpenDir(dir)
+	files, err := safetensors.OpenDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	defer weights.Close()
-	r.safetensors(weights)
-	c, err := model.ParseConfig(text)
-	if err == nil {
-		err = export.CheckSafetensors(c, weights)
-	}
-	r.problem(err)
+	defer files.Close()
+	r.safetensors(files)
+	r.load(dir)
 	return r, nil
+}
+
+// load adds what opening the model says: its shape, or what is wrong.
+func (r *inspection) load(path string) {
+	src, err := weights.Open(path)
+	if err != nil {
+		r.problem(err)
+		return
+	}
+	defer src.Close()
+	r.describe(src.Config())
+	if f := src.GGUF(); f != nil {
+		_, err := export.Tokenizer(&f.Metadata)
+		r.problem(err)
+	}
 }
 
 func (r *inspection) safetensors(weights *safetensors.Reader) {
@@ -145,17 +226,21 @@ func inspectSafetensors(path string) (*inspection, error) {
 }
 
 func inspectGGUF(path string) (*inspection, error) {
-	f, err := gguf.Open(path)
+	f, err := gguf.OpenModel(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
 	r := newInspection()
+	r.gguf(f)
+	r.load(path)
+	return r, nil
+}
+
+func (r *inspection) gguf(f *gguf.File) {
 	r.Bytes = f.Bytes()
-	r.Architecture, _ = f.Metadata.String("general.architecture") // CheckGGUF complains
+	r.Architecture, _ = f.Metadata.String("general.architecture") // opening the model complains
 	for _, t := range f.Tensors() {
 		r.add(t.Name, t.Type.String(), t.Shape, len(t.Data))
 	}
-	r.problem(export.CheckGGUF(path))
-	return r, nil
 }

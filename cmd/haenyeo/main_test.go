@@ -367,7 +367,7 @@ func TestInspectJSON(t *testing.T) {
 	var params []any
 	for path, arch := range map[string]string{dir: "deepseek_v3", file: "deepseek2"} {
 		o := jsonLines(t, works(t, "", "inspect", path, "--json"))[0]
-		has(t, o, "architecture", "params", "bytes", "tensors", "problems")
+		has(t, o, "architecture", "generation", "params", "active", "bytes", "types", "tensors", "problems")
 		if o["architecture"] != arch || len(o["problems"].([]any)) != 0 {
 			t.Errorf("%s: architecture %v, problems %v", path, o["architecture"], o["problems"])
 		}
