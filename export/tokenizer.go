@@ -63,6 +63,10 @@ func (m *metadata) token(key string, id func() (int32, bool)) {
 	}
 }
 
+// beginsWithBOS are the pre-tokenizers whose models were trained with a BOS before every text, for files that do not say.
+// Those of V4 (joyai-llm) and Qwen were not.
+var beginsWithBOS = map[string]bool{"llama-bpe": true, "llama3": true, "llama-v3": true, "deepseek-llm": true, "deepseek-coder": true, "deepseek-v3": true}
+
 // Tokenizer builds the tokenizer of a GGUF; nil if the file has none, or one of a kind that this
 // program does not know: its model still works with ids.
 func Tokenizer(m *gguf.Metadata) (*tokenizer.Tokenizer, error) {
@@ -78,7 +82,11 @@ func Tokenizer(m *gguf.Metadata) (*tokenizer.Tokenizer, error) {
 	}
 	var p tokenizer.Parts
 	p.Pre, err = m.String("tokenizer.ggml.pre")
-	if errors.Is(err, gguf.ErrNoKey) || err == nil && !tokenizer.KnownPre(p.Pre) {
+	if errors.Is(err, gguf.ErrNoKey) || p.Pre == "default" { // the vocabulary may tell
+		p.Tokens, _ = m.Strings("tokenizer.ggml.tokens") // read again below
+		p.Pre, err = tokenizer.PreOf(p.Tokens), nil
+	}
+	if err == nil && !tokenizer.KnownPre(p.Pre) {
 		return nil, nil // guessing would give other ids for some texts
 	}
 	if err != nil {
@@ -110,7 +118,9 @@ func Tokenizer(m *gguf.Metadata) (*tokenizer.Tokenizer, error) {
 	p.Config.BOS = name("tokenizer.ggml.bos_token_id")
 	p.Config.EOS = name("tokenizer.ggml.eos_token_id")
 	p.Config.Pad = name("tokenizer.ggml.padding_token_id")
-	p.Config.AddBOS, _ = m.Bool("tokenizer.ggml.add_bos_token") // missing: false
+	if p.Config.AddBOS, err = m.Bool("tokenizer.ggml.add_bos_token"); err != nil {
+		p.Config.AddBOS = p.Config.BOS != "" && beginsWithBOS[p.Pre] // missing
+	}
 	p.Config.AddEOS, _ = m.Bool("tokenizer.ggml.add_eos_token")
 	p.Config.ChatTemplate, _ = m.String("tokenizer.chat_template")
 	return tokenizer.New(p)

@@ -28,13 +28,14 @@ func New(p Parts) (*Tokenizer, error) {
 	if len(p.Tokens) > maxTokens {
 		return nil, fmt.Errorf("tokenizer: %d tokens, at most %d are supported", len(p.Tokens), maxTokens)
 	}
-	scan, ok := scannerNamed(p.Pre)
 	if p.Pre == "" || p.Pre == "default" {
-		if scan, ok = scannerOfBOS(p.Tokens); !ok {
+		named := p.Pre
+		if p.Pre = PreOf(p.Tokens); p.Pre == "" {
 			return nil, fmt.Errorf("tokenizer: the file does not name its pre-tokenizer (%q), and its vocabulary is none of the DeepSeek family; known are %s",
-				p.Pre, knownScanners())
+				named, knownScanners())
 		}
 	}
+	scan, ok := scannerNamed(p.Pre)
 	if !ok {
 		return nil, fmt.Errorf("tokenizer: pre-tokenizer %q is not supported; known are %s", p.Pre, knownScanners())
 	}

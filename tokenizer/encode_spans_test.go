@@ -156,8 +156,8 @@ func TestIncompleteAlphabet(t *testing.T) {
 func TestPreOfOldFiles(t *testing.T) {
 	tokens := make([]string, 100001)
 	tokens[100000] = "<｜begin▁of▁sentence｜>"
-	if pre, ok := scannerOfBOS(tokens); !ok || pre != deepseekLLM {
-		t.Errorf("%v, %v", pre, ok)
+	if pre := PreOf(tokens); pre != "deepseek-llm" {
+		t.Errorf("%q", pre)
 	}
 	for _, pre := range []string{"", "default", "tekken"} {
 		_, err := New(Parts{Pre: pre, Tokens: []string{"a"}})

@@ -58,18 +58,18 @@ func knownScanners() string {
 	return strings.Join(names, ", ")
 }
 
-// scannerOfBOS finds the pre-tokenizer of a vocabulary whose GGUF file does not name it, as files from before April 2024
-// and careless ones do not: the vocabularies of this family differ in the id of the token that begins a text.
-func scannerOfBOS(tokens []string) (scanner, bool) {
+// PreOf names the pre-tokenizer of a vocabulary whose GGUF file does not, as files from before April 2024 and careless
+// ones do: the vocabularies of this family differ in the id of the token that begins a text. Empty for others.
+func PreOf(tokens []string) string {
 	for _, known := range []struct {
 		id  int
 		pre scanner
 	}{{0, deepseekV3}, {32013, deepseekCoder}, {100000, deepseekLLM}, {151646, qwen2}} {
 		if known.id < len(tokens) && tokens[known.id] == "<｜begin▁of▁sentence｜>" {
-			return known.pre, true
+			return known.pre.String()
 		}
 	}
-	return 0, false
+	return ""
 }
 
 // The published expressions, which tokenizer.json holds. gpt-2's is inside its ByteLevel stage.
