@@ -123,6 +123,14 @@ func TestServersThatRecover(t *testing.T) {
 				return true
 			}
 		},
+		"has a new ETag for every request": func(h *fakeHub) {
+			var n atomic.Int64
+			h.body = func(w http.ResponseWriter, r *http.Request, name string) bool {
+				from, to := span(r, bigSize)
+				partial(w, from, to, bigSize, fmt.Sprintf(`"%d"`, n.Add(1)), h.files[name][from:to])
+				return true
+			}
+		},
 		"redirects a few times": func(h *fakeHub) {
 			h.body = func(w http.ResponseWriter, r *http.Request, name string) bool {
 				n, _ := strconv.Atoi(r.URL.Query().Get("n"))
@@ -215,11 +223,21 @@ func TestServersThatDoNot(t *testing.T) {
 		"one byte a range": {cdn(func(w http.ResponseWriter, r *http.Request, from, to int) {
 			partial(w, from, from+1, bigSize, `"x"`, make([]byte, 1))
 		}), "tried 8 times"},
-		"a new ETag at every request": {func(h *fakeHub) {
+		"a new ETag at every request, and no checksum": {func(h *fakeHub) {
 			var n atomic.Int64
-			h.body = func(w http.ResponseWriter, r *http.Request, name string) bool {
-				from, to := span(r, bigSize)
-				partial(w, from, to, bigSize, fmt.Sprintf(`"%d"`, n.Add(1)), make([]byte, to-from))
+			h.api = func(w http.ResponseWriter, r *http.Request) bool {
+				if strings.Contains(r.URL.Path, "/tree/") {
+					http.NotFound(w, r)
+					return true
+				}
+				return false
+			}
+			h.direct = func(w http.ResponseWriter, r *http.Request, name string) bool {
+				w.Header().Set("ETag", `"v1"`)
+				if r.Method == http.MethodGet {
+					w.Header().Set("ETag", fmt.Sprintf(`"v%d"`, n.Add(1)))
+				}
+				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(h.files[name]))
 				return true
 			}
 		}, "goes on changing"},
@@ -272,7 +290,7 @@ func TestServersThatDoNot(t *testing.T) {
 			if path, err := client.Resolve(testRepo); err == nil {
 				t.Errorf("it opens: %s", path)
 			}
-			h.body, h.direct = nil, nil
+			h.heal()
 			if _, err := pull(t, client, Options{}); err != nil {
 				t.Fatalf("when the server is well again: %v", err)
 			}
@@ -462,7 +480,7 @@ func TestRoom(t *testing.T) {
 			cancel()
 		}
 	}})
-	h.body = nil
+	h.heal()
 	c.hooks.free = func(dir string) (int64, bool) { return 4 * pieceSize, true }
 	if _, err := pull(t, c, Options{}); err != nil {
 		t.Error(err)
@@ -529,7 +547,7 @@ func TestBadRecords(t *testing.T) {
 					cancel()
 				}
 			}})
-			h.body = nil
+			h.heal()
 			blob := filepath.Join(c.folder(testRepo), "blobs", h.tag("model.safetensors"))
 			if err := spoil(blob+".haenyeo.incomplete", blob+".haenyeo.ranges"); err != nil {
 				t.Fatal(err)

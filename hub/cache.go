@@ -50,7 +50,7 @@ func (c *Client) inCache(j *job, repo string) {
 		j.here, j.final = true, j.links[0]
 		return
 	}
-	j.parts, j.body = readRecord(j.record, j.partial, j.tag, j.size)
+	j.look()
 }
 
 // link makes path stand for the bytes at blob: a relative link, else another name of the file. Where

@@ -22,7 +22,7 @@ import (
 const (
 	maxFiles = 100_000
 	maxPages = 1_000
-	maxSize  = 1 << 50 // bytes of one file
+	maxSize  = 1 << 44 // bytes of one file
 )
 
 // remote is a file as the server lists it.

@@ -88,7 +88,7 @@ func checkRepo(repo string) error {
 		ok = ok && repoPart.MatchString(p)
 	}
 	if !ok {
-		return fmt.Errorf("hub: repository %q: a name has the form org/name: letters, digits, - _ . but no -- or ..", repo)
+		return fmt.Errorf("hub: repository %q: a name has the form org/name, of letters, digits and - _ . with no -- or .. in it", repo)
 	}
 	return nil
 }

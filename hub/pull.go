@@ -5,6 +5,7 @@ package hub
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -67,9 +68,14 @@ type job struct {
 
 	final, partial, record, corrupt, lock string // paths
 
-	here  bool   // final is there
-	parts pieces // of the partial file
-	body  string // ETag that they came with
+	here bool  // final is there
+	kept int64 // bytes of the partial file that are
+}
+
+// look finds what an earlier call left of j.
+func (j *job) look() {
+	parts, _, _ := readRecord(j.record, j.partial, j.tag, j.size)
+	j.kept = parts.bytes()
 }
 
 // Pull fetches a model into the cache. What an interrupted or failed call has fetched is kept, and the
@@ -226,6 +232,9 @@ func (s *session) describe(ctx context.Context, j *job) error {
 		return fmt.Errorf("hub: file %q: the server gives neither a checksum nor a usable ETag (%q): is %s laid out as Hugging Face's?", j.name, oneLine(j.tag), s.base)
 	case !isSHA256(j.tag) && !isGit(j.tag):
 		s.c.warn("the server gives no checksum of the file: only its length is checked", "file", j.name)
+		// Such tags are often made of time and size, which shards have in common.
+		name := sha256.Sum256([]byte(j.name))
+		j.tag = fmt.Sprintf("%s-%x", j.tag, name[:4])
 	}
 	return nil
 }
@@ -240,7 +249,7 @@ func (c *Client) room(jobs []*job) error {
 	dir := ""
 	for _, j := range jobs {
 		if !j.here {
-			need += j.size - j.parts.bytes()
+			need += j.size - j.kept
 			dir = filepath.Dir(j.partial)
 		}
 	}
@@ -281,7 +290,7 @@ func (s *session) fetchAll(ctx context.Context, jobs []*job, o Options) ([]File,
 		if j.here {
 			p.Done += j.size
 		} else {
-			p.Done += j.parts.bytes()
+			p.Done += j.kept
 		}
 	}
 	files := make([][]File, len(jobs))
@@ -354,13 +363,13 @@ func (s *session) have(ctx context.Context, j *job, slots chan struct{}, count f
 			return nil, err
 		}
 		defer unlock()
-		counted := j.parts.bytes()
 		if info, err := os.Stat(j.final); err == nil && info.Size() == j.size {
 			cached = true // the other process fetched it
-			count(j.size - counted)
+			count(j.size - j.kept)
 		} else {
-			j.parts, j.body = readRecord(j.record, j.partial, j.tag, j.size) // it may have fetched a part
-			count(j.parts.bytes() - counted)
+			before := j.kept
+			j.look() // it may have fetched a part
+			count(j.kept - before)
 			if got, err = s.fetch(ctx, j, slots, count); err != nil {
 				return nil, err
 			}
@@ -400,7 +409,7 @@ func (c *Client) inDir(ctx context.Context, j *job, dir string) error {
 	info, err := os.Lstat(j.final)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		j.parts, j.body = readRecord(j.record, j.partial, j.tag, j.size)
+		j.look()
 		return nil
 	case err != nil:
 		return fmt.Errorf("hub: %w", err)

@@ -70,28 +70,26 @@ func writeRecord(path, tag, body string, p pieces) error {
 	return atomicfile.WriteFile(path, b)
 }
 
-// readRecord returns what is there of the file with this tag and size, and the ETag it came with.
-// A record that is missing, broken or of another file means that nothing is.
-func readRecord(path, partial, tag string, size int64) (pieces, string) {
-	none := newPieces(size)
+// readRecord returns what is there of the file with this tag and size, and the ETag it came with. A
+// record that is missing, broken or of another file means that nothing is: ok is false.
+func readRecord(path, partial, tag string, size int64) (p pieces, body string, ok bool) {
 	b, err := regular.ReadFile(path, maxRecord)
 	if err != nil {
-		return none, ""
+		return pieces{}, "", false
 	}
-	p, body, err := parseRecord(b, tag, size)
-	if err != nil {
-		return none, ""
+	if p, body, err = parseRecord(b, tag, size); err != nil {
+		return pieces{}, "", false
 	}
 	info, err := os.Stat(partial)
 	if err != nil || !info.Mode().IsRegular() {
-		return none, ""
+		return pieces{}, "", false
 	}
 	for i, d := range p.done {
 		if d && p.end(i) > info.Size() {
-			return none, "" // somebody cut the file
+			return pieces{}, "", false // somebody cut the file
 		}
 	}
-	return p, body
+	return p, body, true
 }
 
 func parseRecord(b []byte, tag string, size int64) (pieces, string, error) {

@@ -199,7 +199,7 @@ func (c *Client) PullImage(ctx context.Context, i Image, o Options) (Snapshot, e
 		if info, err := os.Stat(j.final); err == nil && info.Mode().IsRegular() && info.Size() == j.size {
 			j.here = true
 		} else {
-			j.parts, j.body = readRecord(j.record, j.partial, j.tag, j.size)
+			j.look()
 		}
 		jobs = append(jobs, j)
 	}

@@ -38,12 +38,17 @@ func (c *Client) Resolve(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if !slices.ContainsFunc(files, func(f remote) bool {
+		return strings.HasSuffix(f.name, ".safetensors") || strings.HasSuffix(f.name, ".gguf")
+	}) {
+		return "", fmt.Errorf("hub: the cache has files of %s but no tensors: haenyeo pull %s fetches them", n.Repo, n)
+	}
 	chosen, err := choose(files, n.File, nil, nil)
 	if err == nil {
 		err = wholeModel(dir, chosen)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w (what the cache holds of %s does not open it; haenyeo pull %s fetches what is missing)", err, n.Repo, n)
+		return "", fmt.Errorf("%w (in the cache; haenyeo pull %s fetches what is missing)", err, n)
 	}
 	if n.File != "" && len(chosen) == 1 {
 		return filepath.Join(dir, filepath.FromSlash(chosen[0].name)), nil

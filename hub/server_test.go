@@ -55,6 +55,20 @@ type fakeHub struct {
 	sent   atomic.Int64                                                   // bytes of large files
 	gets   atomic.Int64                                                   // requests to the second server
 	heads  atomic.Int64
+	mu     sync.Mutex // of body and direct, once requests are made
+}
+
+// heal makes the server well again.
+func (h *fakeHub) heal() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.body, h.direct = nil, nil
+}
+
+func (h *fakeHub) wrongs() (direct, body func(w http.ResponseWriter, r *http.Request, name string) bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.direct, h.body
 }
 
 func newHub(t *testing.T) *fakeHub {
@@ -138,7 +152,7 @@ func (h *fakeHub) serveHub(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Entry not found", http.StatusNotFound)
 		return
 	}
-	if h.direct != nil && h.direct(w, r, name) {
+	if direct, _ := h.wrongs(); direct != nil && direct(w, r, name) {
 		return
 	}
 	if r.Method == http.MethodHead {
@@ -161,7 +175,7 @@ func (h *fakeHub) serveCDN(w http.ResponseWriter, r *http.Request) {
 		h.t.Error("the token went to another server")
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/blob/")
-	if h.body != nil && h.body(w, r, name) {
+	if _, body := h.wrongs(); body != nil && body(w, r, name) {
 		return
 	}
 	w.Header().Set("ETag", `"cdn-1"`)
