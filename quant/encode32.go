@@ -147,29 +147,43 @@ func encodeMXFP4(b []byte, x, w []float32) bool {
 	return true
 }
 
-// nearestMXFP4 finds the codes nearest to x/d, the first of equally near ones,
-// and returns the squared error.
+// nearestMXFP4 finds the codes nearest to x/d, of two equally near ones that of
+// smaller magnitude, and returns the squared error.
 func nearestMXFP4(codes *[32]byte, x, w []float32, d float32) (total float64) {
+	id := 2 / float64(d) // a power of two
 	for i, v := range x[:32] {
-		best, code := float32(math.Inf(1)), 0
-		for k, value := range fp4x2 {
-			diff := d*float32(value) - v
-			if diff < 0 {
-				diff = -diff
-			}
-			if diff < best {
-				best, code = diff, k
-			}
+		halves := math.Abs(float64(v)) * id
+		k := int(min(halves, 21))
+		if halves > float64(k) {
+			k++
 		}
-		codes[i] = byte(code)
+		code := fp4Codes[min(k, 21)]
+		if v < 0 && code > 0 {
+			code |= 8
+		}
+		codes[i] = code
 		weight := 1.0
 		if w != nil {
 			weight = float64(w[i])
 		}
-		total += weight * float64(best) * float64(best)
+		diff := float64(d)*float64(fp4x2[code]) - float64(v)
+		total += weight * diff * diff
 	}
 	return total
 }
+
+// fp4Codes are the codes of the doubled values nearest to i/2 and down to less
+// than 1/2 below; the midpoints are multiples of 1/2.
+var fp4Codes = func() (t [22]byte) {
+	code := byte(0)
+	for i := range t {
+		for code < 7 && i > int(fp4x2[code]+fp4x2[code+1]) {
+			code++
+		}
+		t[i] = code
+	}
+	return t
+}()
 
 // ternary returns d = max|x| and codes 0, 1, 2 for -d, 0, d.
 func ternary(codes *[256]byte, x []float32) float32 {

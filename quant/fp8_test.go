@@ -244,3 +244,36 @@ func randomBytes(r *rand.Rand, n int) []byte {
 	}
 	return b
 }
+
+// A matrix of any shape and bytes is refused or decoded.
+func FuzzMatrix(f *testing.F) {
+	f.Add(2, 32, 1, 16, byte(2), []byte{1, 2, 3}, 64, 4)
+	f.Add(1, 1, 128, 128, byte(0), []byte{0xff}, 1, 4)
+	f.Add(-1, 1<<62, 0, -5, byte(9), []byte{}, 0, 0)
+	f.Fuzz(func(t *testing.T, n, k, rows, cols int, scale byte, raw []byte, codes, scales int) {
+		if codes < 0 || codes > 1<<12 || scales < 0 || scales > 1<<12 {
+			return
+		}
+		fill := func(n int) []byte {
+			b := make([]byte, n)
+			for i := range b {
+				if len(raw) > 0 {
+					b[i] = raw[i%len(raw)]
+				}
+			}
+			return b
+		}
+		m := &quant.MatrixFP8{N: n, K: k, Codes: fill(codes), Scales: fill(scales), Scale: quant.Scale(scale), BlockRows: rows, BlockCols: cols}
+		if m.Check() == nil {
+			m.Rows(make([]float32, n*k), 0, n)
+		}
+		m4 := &quant.MatrixFP4{N: n, K: k, Codes: m.Codes, Scales: m.Scales}
+		if m4.Check() == nil {
+			m4.Rows(make([]float32, n*k), 0, n)
+		}
+		nv := &quant.MatrixNVFP4{N: n, K: k, Codes: m.Codes, Scales: m.Scales, Global: 2}
+		if nv.Check() == nil {
+			nv.Rows(make([]float32, n*k), 0, n)
+		}
+	})
+}

@@ -90,7 +90,13 @@ func TestPeerDecode(t *testing.T) {
 // matrices are numbers to quantise: made ones, and those of a real model.
 func matrices(t *testing.T) map[string][]float32 {
 	r := rand.New(rand.NewPCG(13, 14))
-	m := map[string][]float32{"made": weights(r, 256, 1024)}
+	m := map[string][]float32{"made": weights(r, 256, 1024), "ties": make([]float32, 128*1024)}
+	for i := range m["ties"] { // whole quarters, of sizes from far below fp16 up, and between them some others
+		m["ties"][i] = float32(math.Ldexp(float64(r.IntN(64)-32)/4, i/32%30-24))
+		if r.IntN(3) == 0 {
+			m["ties"][i] *= float32(r.NormFloat64())
+		}
+	}
 	path := os.Getenv("HAENYEO_WEIGHTS")
 	if path == "" {
 		t.Log("set HAENYEO_WEIGHTS to a GGUF file to quantise real weights too")
