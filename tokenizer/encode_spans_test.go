@@ -43,16 +43,21 @@ func id(t testing.TB, tok *Tokenizer, s string) int32 {
 func TestSpansAreTheWholeString(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 9))
 	parts := append(slices.Clone(awkward), "<｜User｜>", "<think>", "</think>", "<t", "<end>", "À", "User: ", "hi", " hi", "<｜", "think>")
+	tokenizers := map[string]*Tokenizer{"NFC": mustParse(t, tiny{normalizer: `{"type": "NFC"}`, preTokenizer: preTokenizerJSON(qwen2),
+		added: `[{"id": 260, "content": "<｜User｜>", "normalized": true}, {"id": 261, "content": "<think>", "normalized": false},
+			{"id": 262, "content": "e\u0301", "normalized": true}, {"id": 263, "content": "À", "normalized": false}]`}.json(), nil)}
 	for _, pre := range []scanner{deepseekV3, qwen2, deepseekLLM, gpt2} {
-		tok := framed(t, pre)
+		tokenizers[pre.String()] = framed(t, pre)
+	}
+	for pre, tok := range tokenizers {
 		for range 3000 {
 			var whole strings.Builder
 			for range 1 + random.IntN(9) {
 				whole.WriteString(parts[random.IntN(len(parts))])
 			}
 			s := whole.String()
-			if pre == qwen2 {
-				s = nfc(s)
+			if pre == "NFC" {
+				s = strings.ReplaceAll(strings.ReplaceAll(s, "é", "x"), "e\u0301", "x") // a token there, of one letter and so in any text
 			}
 			for _, trusted := range []bool{true, false} {
 				var spans []Span
@@ -72,7 +77,7 @@ func TestSpansAreTheWholeString(t *testing.T) {
 					}
 				}
 				if got := tok.EncodeSpans(nil, spans); !slices.Equal(got, want) {
-					t.Fatalf("%v, trusted %v, %q as %v:\n got %v\nwant %v", pre, trusted, s, spans, got, want)
+					t.Fatalf("%s, trusted %v, %q as %v:\n got %v\nwant %v", pre, trusted, s, spans, got, want)
 				}
 			}
 		}
