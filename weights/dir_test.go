@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -53,7 +54,7 @@ func TestFromModel(t *testing.T) {
 	if err := s.Check(); err != nil {
 		t.Error(err)
 	}
-	sameTensors(t, decode(t, s), decode(t, open(t, dir)))
+	sameTensors(t, decode(t, s), decode(t, openModel(t, dir)))
 	p := m.Param("model.norm.weight")
 	p.Data[3] = 42
 	if v, err := s.Vector(p.Name, len(p.Data)); err != nil || v[3] != 42 {
@@ -150,7 +151,7 @@ func TestOtherNames(t *testing.T) {
 			if strings.Contains(name, "shards") {
 				per = 20
 			}
-			sameTensors(t, decode(t, open(t, rename(t, c.dir, c.to, per))), decode(t, open(t, c.dir)))
+			sameTensors(t, decode(t, openModel(t, rename(t, c.dir, c.to, per))), decode(t, openModel(t, c.dir)))
 		})
 	}
 }
@@ -240,7 +241,7 @@ func TestDirectoryOfGGUF(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "a.gguf"), data, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if s := open(t, dir); s.GGUF() == nil || s.Dir() != dir {
+	if s := openModel(t, dir); s.GGUF() == nil || s.Dir() != dir {
 		t.Errorf("directory %q", s.Dir())
 	}
 	if err := os.WriteFile(filepath.Join(dir, "b.gguf"), data, 0o666); err != nil {
@@ -255,7 +256,7 @@ func TestDirectoryOfGGUF(t *testing.T) {
 func TestFaultError(t *testing.T) {
 	for _, path := range []string{"llama-q8_0.gguf", "deepseek_v4_fp4"} {
 		path = filepath.Join("testdata", path)
-		s := open(t, path)
+		s := openModel(t, path)
 		name, n := "model.embed_tokens.weight", s.Config().VocabSize
 		if s.GGUF() == nil {
 			name = "embed.weight"
@@ -271,6 +272,32 @@ func TestFaultError(t *testing.T) {
 		if err := s.FaultError(uintptr(unsafe.Pointer(&n))); err != nil {
 			t.Errorf("%s: an address of no file: %v", path, err)
 		}
+	}
+}
+
+// A file that is cut while it is read gives an error, not a crash.
+func TestFileCutShort(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a mapped file cannot be cut there")
+	}
+	data, err := os.ReadFile(filepath.Join("testdata", "llama-q8_0.gguf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "m.gguf")
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s := openModel(t, path)
+	if err := os.Truncate(path, 8); err != nil {
+		t.Fatal(err)
+	}
+	err = guard(path, func() error {
+		_, err := s.Vector("model.norm.weight", s.Config().HiddenSize)
+		return err
+	})
+	if err == nil || !strings.Contains(err.Error(), "became shorter") || !strings.Contains(err.Error(), path) {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -316,7 +343,7 @@ func TestPlainTypes(t *testing.T) {
 		t.Fatal(err)
 	}
 	exact := decode(t, FromModel(m))
-	for name, x := range decode(t, open(t, dir)) {
+	for name, x := range decode(t, openModel(t, dir)) {
 		i := slices.IndexFunc(x, func(v float32) bool { return math.Float32bits(v)&0xffff != 0 })
 		if strings.HasSuffix(name, "correction_bias") {
 			i = -1

@@ -176,10 +176,10 @@ func TestGGUFLayouts(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			want := open(t, filepath.Join("testdata", c.file))
+			want := openModel(t, filepath.Join("testdata", c.file))
 			w := takeApart(t, c.file)
 			c.change(w)
-			got := open(t, w.write())
+			got := openModel(t, w.write())
 			sameTensors(t, decode(t, got), decode(t, want))
 		})
 	}
@@ -198,7 +198,7 @@ func TestGGUFPredictionLayers(t *testing.T) {
 	w.floats("blk.2.nextn.eh_proj.weight", 32, 64)
 	w.floats("blk.2.nextn.enorm.weight", 32)
 	w.floats("blk.2.nextn.hnorm.weight", 32)
-	s := open(t, w.write())
+	s := openModel(t, w.write())
 	if c := s.Config(); c.NumHiddenLayers != 2 || c.NumNextnPredictLayers != 1 {
 		t.Fatalf("%d layers and %d for prediction", c.NumHiddenLayers, c.NumNextnPredictLayers)
 	}
@@ -237,7 +237,7 @@ func TestGGUFPredictionLayers(t *testing.T) {
 	w.floats("blk.3.nextn.hc_head_fn.weight", 4, 128)
 	w.floats("blk.3.nextn.hc_head_base.weight", 4)
 	w.floats("blk.3.nextn.hc_head_scale.weight", 1)
-	all = decode(t, open(t, w.write()))
+	all = decode(t, openModel(t, w.write()))
 	for i, x := range all["mtp.0.e_proj.weight"] {
 		h := all["mtp.0.h_proj.weight"][i]
 		at := i/32*64 + i%32
@@ -389,12 +389,12 @@ func (w *rewritten) split(dir string, n int) []string {
 }
 
 func TestSplitGGUF(t *testing.T) {
-	whole := decode(t, open(t, filepath.Join("testdata", "deepseek2-q8_0.gguf")))
+	whole := decode(t, openModel(t, filepath.Join("testdata", "deepseek2-q8_0.gguf")))
 	dir := t.TempDir()
 	w := takeApart(t, "deepseek2-q8_0.gguf")
 	paths := w.split(dir, 3)
 	for _, p := range append(paths, dir) {
-		s := open(t, p)
+		s := openModel(t, p)
 		sameTensors(t, decode(t, s), whole)
 		if s.Dir() != dir || len(s.GGUF().Tensors()) != len(w.tensors) {
 			t.Errorf("%d tensors in %q", len(s.GGUF().Tensors()), s.Dir())
@@ -442,7 +442,7 @@ func TestSplitGGUF(t *testing.T) {
 func TestVectorNamesWhatIsNotFinite(t *testing.T) {
 	w := takeApart(t, "deepseek2-q8_0.gguf")
 	copy(w.tensor("blk.1.exp_probs_b.bias").Data[8:], []byte{0, 0, 0xc0, 0x7f})
-	s := open(t, w.write())
+	s := openModel(t, w.write())
 	_, err := s.Vector("model.layers.1.mlp.gate.e_score_correction_bias", s.Config().NRoutedExperts)
 	if err == nil || !strings.Contains(err.Error(), `"blk.1.exp_probs_b.bias" (model.layers.1.mlp.gate.e_score_correction_bias) holds NaN at element 2`) {
 		t.Errorf("error %v", err)

@@ -78,7 +78,7 @@ func llama3Scaling(c *model.Config, d []float32) (model.RopeScaling, error) {
 	again := *c
 	again.RopeScaling = s
 	for i, x := range RopeDivisors(&again) {
-		if !(math.Abs(float64(x-d[i])) <= 1e-5*float64(d[i])) {
+		if !(math.Abs(float64(x-d[i])) <= 1e-6*float64(d[i])) {
 			return model.RopeScaling{}, wrong
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
@@ -37,6 +38,32 @@ type files interface {
 // file of a split GGUF, or a directory with one GGUF in it. That all tensors which the configuration
 // asks for are there in the right shapes is checked; their numbers are not read.
 func Open(path string) (*Source, error) {
+	var s *Source
+	err := guard(path, func() (err error) {
+		s, err = open(path)
+		return err
+	})
+	return s, err
+}
+
+// guard turns a fault during f, in a file that another program makes shorter, into an error.
+func guard(path string, f func() error) (err error) {
+	before := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(before)
+		v := recover()
+		if v == nil {
+			return
+		}
+		if _, fault := v.(interface{ Addr() uintptr }); !fault {
+			panic(v)
+		}
+		err = fmt.Errorf("weights: %q became shorter while it was read, or its disk failed: wait until it is complete, and open it again", path)
+	}()
+	return f()
+}
+
+func open(path string) (*Source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, fmt.Errorf("weights: %w: give a directory with config.json and safetensors, or a .gguf file", err)

@@ -21,7 +21,7 @@ func golden(t *testing.T, parts ...string) string {
 	return filepath.Join(append([]string{root}, parts...)...)
 }
 
-func open(t testing.TB, path string) *Source {
+func openModel(t testing.TB, path string) *Source {
 	t.Helper()
 	s, err := Open(path)
 	if err != nil {
@@ -121,7 +121,7 @@ func TestGoldenDirectories(t *testing.T) {
 	for _, name := range directories {
 		t.Run(name, func(t *testing.T) {
 			dir := golden(t, name)
-			s := open(t, dir)
+			s := openModel(t, dir)
 			if s.Dir() != dir || s.GGUF() != nil || s.RopeInterleaved() {
 				t.Errorf("directory %q, GGUF %v", s.Dir(), s.GGUF())
 			}
@@ -185,8 +185,8 @@ func TestGoldenGGUF(t *testing.T) {
 	for _, c := range [][2]string{{"llama-f32", "llama-q8_0"}, {"qwen2-f32", "qwen2-q5_0"}, {"qwen3-f32", "qwen3-q4_1"}, {"deepseek-f32", "deepseek-q4_0"},
 		{"deepseek2-f32", "deepseek2-q8_0"}, {"deepseek2-old-f32", "deepseek2-old-q5_1"}, {"deepseek32-f32", "deepseek32-q8_0"}, {"deepseek4-f32", "deepseek4-mxfp4"}} {
 		t.Run(c[0], func(t *testing.T) {
-			a := open(t, golden(t, "gguf", "models", c[0]+".gguf"))
-			b := open(t, golden(t, "gguf", "models", c[1]+".gguf"))
+			a := openModel(t, golden(t, "gguf", "models", c[0]+".gguf"))
+			b := openModel(t, golden(t, "gguf", "models", c[1]+".gguf"))
 			exact, rounded := decode(t, a), decode(t, b)
 			if len(exact) != len(rounded) || len(exact) < 20 {
 				t.Fatalf("%d and %d tensors", len(exact), len(rounded))
@@ -199,7 +199,7 @@ func TestGoldenGGUF(t *testing.T) {
 		})
 	}
 	for _, name := range []string{"kmix-a", "kmix-b"} {
-		decode(t, open(t, golden(t, "gguf", "models", name+".gguf")))
+		decode(t, openModel(t, golden(t, "gguf", "models", name+".gguf")))
 	}
 }
 
@@ -217,7 +217,7 @@ func distance(a, b []float32) float64 {
 func TestOpenTestdata(t *testing.T) {
 	for path, modelType := range map[string]string{"deepseek_v4_fp4": "deepseek_v4", "llama-q8_0.gguf": "llama", "deepseek-q4_0.gguf": "deepseek",
 		"deepseek2-q8_0.gguf": "deepseek_v3", "deepseek2-old-q5_1.gguf": "deepseek_v2", "deepseek4-mxfp4.gguf": "deepseek_v4"} {
-		s := open(t, filepath.Join("testdata", path))
+		s := openModel(t, filepath.Join("testdata", path))
 		c := s.Config()
 		if c.ModelType != modelType {
 			t.Errorf("%s is a %s", path, c.ModelType)
@@ -245,7 +245,7 @@ func TestOpenTestdata(t *testing.T) {
 // fp4 and fp8 with their scales, from the definition.
 func TestScaledMatrices(t *testing.T) {
 	dir := filepath.Join("testdata", "deepseek_v4_fp4")
-	s := open(t, dir)
+	s := openModel(t, dir)
 	r, err := safetensors.OpenDir(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -298,7 +298,7 @@ func TestScaledMatrices(t *testing.T) {
 }
 
 func TestShapesAreChecked(t *testing.T) {
-	s := open(t, filepath.Join("testdata", "llama-q8_0.gguf"))
+	s := openModel(t, filepath.Join("testdata", "llama-q8_0.gguf"))
 	c := s.Config()
 	for name, f := range map[string]func() error{
 		"token_embd.weight":  func() error { _, err := s.Matrix("model.embed_tokens.weight", c.VocabSize+1, c.HiddenSize); return err },
