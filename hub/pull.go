@@ -87,6 +87,9 @@ func (c *Client) Pull(ctx context.Context, name Name, o Options) (Snapshot, erro
 	if err := checkRevision(name.revision()); err != nil {
 		return Snapshot{}, err
 	}
+	if c.Cache == "" && o.Dir == "" {
+		return Snapshot{}, errNoCache
+	}
 	if c.Offline {
 		return c.offline(ctx, name, o)
 	}
@@ -130,6 +133,8 @@ func (c *Client) Pull(ctx context.Context, name Name, o Options) (Snapshot, erro
 	snap.Path = opens(snap.Path, files)
 	return snap, nil
 }
+
+var errNoCache = errors.New("hub: the client has no directory for its cache: FromEnv makes one that has")
 
 // opens is what to open of the files in dir: the directory, or the first file where they are a GGUF.
 func opens(dir string, files []remote) string {

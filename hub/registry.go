@@ -164,6 +164,9 @@ func (c *Client) PullImage(ctx context.Context, i Image, o Options) (Snapshot, e
 	if len(o.Include) > 0 || len(o.Exclude) > 0 || o.Dir != "" {
 		return Snapshot{}, errors.New("hub: an image is fetched whole and into its store: leave patterns and directory out")
 	}
+	if c.Images == "" {
+		return Snapshot{}, errNoCache
+	}
 	if c.Offline {
 		return Snapshot{}, fmt.Errorf("hub: HF_HUB_OFFLINE is set: unset it to fetch %s", i)
 	}
@@ -222,6 +225,9 @@ func (c *Client) PullImage(ctx context.Context, i Image, o Options) (Snapshot, e
 
 // resolveImage finds the model of an image that was fetched.
 func (c *Client) resolveImage(i Image) (string, error) {
+	if c.Images == "" {
+		return "", errNoCache
+	}
 	b, err := regular.ReadFile(c.manifest(i), maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("hub: image %s is %w %s: fetch it first: haenyeo pull %s", i, ErrNotCached, c.Images, i)

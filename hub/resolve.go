@@ -58,6 +58,9 @@ func (c *Client) Resolve(name string) (string, error) {
 
 // cached lists the files of a model in the cache.
 func (c *Client) cached(n Name) (dir string, files []remote, err error) {
+	if c.Cache == "" {
+		return "", nil, errNoCache
+	}
 	absent := fmt.Errorf("hub: model %s is %w %s: fetch it first: haenyeo pull %s", n, ErrNotCached, c.Cache, n)
 	commit, err := c.cachedCommit(n)
 	if errors.Is(err, errNothing) {

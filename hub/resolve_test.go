@@ -65,6 +65,21 @@ func TestResolve(t *testing.T) {
 	}
 }
 
+func TestNoCache(t *testing.T) {
+	c := new(Client)
+	for _, name := range []string{"a/b", "oci://h/x"} {
+		if _, err := c.Resolve(name); !errors.Is(err, errNoCache) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := pull(t, c, Options{}); !errors.Is(err, errNoCache) {
+		t.Error(err)
+	}
+	if _, err := pullImage(t, c, "oci://127.0.0.1:1/x", Options{}); !errors.Is(err, errNoCache) {
+		t.Error(err)
+	}
+}
+
 func TestFromEnv(t *testing.T) {
 	home := t.TempDir()
 	all := []string{"HF_ENDPOINT", "HF_HOME", "XDG_CACHE_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_TOKEN_PATH", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"}
