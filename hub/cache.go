@@ -154,15 +154,6 @@ func (c *Client) cachedCommit(n Name) (string, error) {
 
 var errNothing = errors.New("hub: the revision is not in the cache")
 
-// tagCache marks the cache for programs that make backups. It is no harm if that fails.
-func (c *Client) tagCache() {
-	path := filepath.Join(c.Cache, "CACHEDIR.TAG")
-	if _, err := os.Stat(path); err == nil || os.MkdirAll(c.Cache, 0o777) != nil {
-		return
-	}
-	_ = os.WriteFile(path, []byte("Signature: 8a477f597d28d172789f06886806bc55\n# This directory holds files that can be fetched again: see https://bford.info/cachedir/\n"), 0o666)
-}
-
 func sortFiles(files []File) {
 	slices.SortFunc(files, func(a, b File) int { return cmp.Compare(a.Name, b.Name) })
 }

@@ -116,9 +116,6 @@ func (c *Client) Pull(ctx context.Context, name Name, o Options) (Snapshot, erro
 	if err := c.room(jobs); err != nil {
 		return Snapshot{}, err
 	}
-	if o.Dir == "" {
-		c.tagCache()
-	}
 	got, err := s.fetchAll(ctx, jobs, o)
 	if err != nil {
 		return Snapshot{}, err
