@@ -65,6 +65,9 @@ func (r *Request) check() error {
 		if err := r.Config.Validate(); err != nil {
 			return err
 		}
+		if err := r.Config.Trainable(); err != nil {
+			return err
+		}
 		if r.Vocab > 0 && r.Vocab != r.Config.VocabSize {
 			return train.Misusef("create: vocabulary %d was asked for, but the configuration has %d: give one of them", r.Vocab, r.Config.VocabSize)
 		}

@@ -5,6 +5,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -124,6 +125,9 @@ func Types() []string { return []string{llama, qwen2, qwen3, moe16b, v2, v3, v32
 func (c *Config) Trainable() error {
 	switch c.ModelType {
 	case v3, llama, qwen2, qwen3:
+		if c.Quantization != (Quantization{}) {
+			return errors.New("model: quantised weights can be run but not trained: convert them to BF16 first, or leave quantization_config out of a configuration to start from")
+		}
 		return nil
 	}
 	return fmt.Errorf("model: model_type %q can be run but not trained: training is implemented for %s, %s, %s and %s", c.ModelType, v3, llama, qwen2, qwen3)

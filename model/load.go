@@ -23,9 +23,6 @@ func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 	if err := cfg.Trainable(); err != nil {
 		return nil, fmt.Errorf("%w (in %q)", err, dir)
 	}
-	if cfg.Quantization != (Quantization{}) {
-		return nil, fmt.Errorf("model: %q holds quantised weights, which can be run but not trained: convert them to BF16 first", dir)
-	}
 	r, err := safetensors.OpenDir(dir)
 	if err != nil {
 		return nil, err

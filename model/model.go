@@ -53,7 +53,6 @@ func New(cfg *Config, e *kernel.Engine, opt Options) (*Model, error) {
 		return nil, err
 	}
 	c := cfg.withDefaults()
-	c.Quantization = Quantization{} // the masters are float32
 	if opt.MTP && c.NumNextnPredictLayers == 0 {
 		return nil, errors.New("model: MTP asked for, but num_nextn_predict_layers is 0")
 	}

@@ -139,8 +139,12 @@ func (o Options) validate() error {
 	return nil
 }
 
-// Suits reports, as a Misuse, an option that a model of shape cfg cannot follow.
+// Suits reports a model of shape cfg that cannot be trained, and, as a Misuse, an option that it cannot
+// follow.
 func (o Options) Suits(cfg *model.Config) error {
+	if err := cfg.Trainable(); err != nil {
+		return err
+	}
 	if o.MTPLambda > 0 && cfg.NumNextnPredictLayers == 0 {
 		return Misusef("train: mtp-lambda %g: the model has no multi-token prediction layer (num_nextn_predict_layers)", o.MTPLambda)
 	}

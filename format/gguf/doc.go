@@ -1,8 +1,8 @@
 // Package gguf reads and writes GGUF files, the single-file format of
 // llama.cpp: typed metadata, a table of tensors, then their packed bytes.
 //
-// A path flows in (Open), ordered metadata and named tensors flow out, the
-// tensors as views of the mapped file. In the other direction Write takes
+// A path flows in (Open; OpenModel for models split over files), ordered
+// metadata and named tensors flow out, the tensors as views of the mapped file. In the other direction Write takes
 // Metadata and a list of tensors that produce their bytes one after another,
 // and makes one file of version 3, whole or not at all. CheckModel says, from
 // keys and names alone, what would keep a file from loading.

@@ -3,7 +3,7 @@
 // ranges, then the raw little-endian numbers.
 //
 // A path flows in (Open for one file, OpenDir for a model directory with one
-// file or many shards), named tensors flow out as views of the mapped file.
+// file or many shards, with an index or named as one of so many), named tensors flow out as views of the mapped file.
 // In the other direction Write takes a list of tensors that produce their
 // bytes one after another and makes one file of them, whole or not at all.
 //
