@@ -1,0 +1,307 @@
+// This file holds the path of tokens through a Net: steps become passes, passes walk through the layers,
+// and the rows that are asked for meet the head.
+
+package forward
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/haenyeo/haenyeo/kernel"
+)
+
+// Step is some tokens of one sequence.
+type Step struct {
+	Cache  *Cache  // what was read before; the tokens are added to it
+	Tokens []int32 // at least one
+
+	// Each, if set, is called with the logits [V] after every token; i counts the tokens of the step.
+	// The slice is valid during the call.
+	Each func(i int, logits []float32) error
+
+	// Logits [V] after the last token are written by Run. They are the Net's memory, valid until
+	// its next Run.
+	Logits []float32
+}
+
+const (
+	// singles is how many steps of one token are run together. Products of so few rows sum every row by
+	// itself (kernel.MultiplyStored), so that neighbours do not change its bits.
+	singles = kernel.FewRows
+	// headRows is how many rows meet the head at once when all logits are wanted.
+	headRows = 64
+)
+
+// Run reads the tokens of steps. Steps of one token are run together, longer ones one after the other
+// in chunks of MaxTokens: nothing of a sequence depends on its neighbours. When it fails (ctx ended,
+// Each failed, the file of the weights was cut), every cache holds as many tokens as its Len says, and
+// Run can be called again for the rest.
+func (n *Net) Run(ctx context.Context, steps []*Step) (err error) {
+	if err := n.check(steps); err != nil {
+		return err
+	}
+	defer n.catchFault(debug.SetPanicOnFault(true), &err)
+	v := n.cfg.VocabSize
+	if len(n.logits) < len(steps)*v {
+		n.logits = make([]float32, len(steps)*v)
+	}
+	for i, s := range steps {
+		s.Logits = n.logits[i*v:][:v:v]
+	}
+	together := min(singles, n.opt.MaxTokens)
+	for lo := 0; lo < len(steps); {
+		lo, err = n.runSingles(ctx, steps, lo, together)
+		if err != nil {
+			return err
+		}
+	}
+	for _, s := range steps {
+		if len(s.Tokens) > 1 {
+			if err := n.runLong(ctx, s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// check refuses steps that cannot be run.
+func (n *Net) check(steps []*Step) error {
+	if len(steps) == 0 {
+		return errors.New("forward: no steps to run")
+	}
+	for i, s := range steps {
+		switch {
+		case s.Cache == nil || s.Cache.net != n:
+			return fmt.Errorf("forward: step %d: its cache belongs to another model", i)
+		case len(s.Tokens) == 0:
+			return fmt.Errorf("forward: step %d has no tokens", i)
+		}
+		for _, t := range steps[:i] {
+			if t.Cache == s.Cache {
+				return fmt.Errorf("forward: step %d: another step has the same cache", i)
+			}
+		}
+		if err := n.checkTokens(s.Tokens); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (n *Net) checkTokens(tokens []int32) error {
+	for i, t := range tokens {
+		if t < 0 || int(t) >= n.cfg.VocabSize {
+			return fmt.Errorf("forward: token %d has id %d, the vocabulary has %d: is this the tokenizer of this model?", i, t, n.cfg.VocabSize)
+		}
+	}
+	return nil
+}
+
+// runSingles runs up to together steps of one token, from steps[lo] on, and returns where it stopped.
+func (n *Net) runSingles(ctx context.Context, steps []*Step, lo, together int) (int, error) {
+	n.spans = n.spans[:0]
+	hi := lo
+	for ; hi < len(steps) && len(n.spans) < together; hi++ {
+		if s := steps[hi]; len(s.Tokens) == 1 {
+			r := len(n.spans)
+			n.spans = append(n.spans, span{cache: s.Cache, lo: r, hi: r + 1, start: s.Cache.n, tokens: s.Tokens})
+		}
+	}
+	if len(n.spans) == 0 {
+		return hi, nil
+	}
+	if err := n.walk(ctx, n.spans, n.layers); err != nil {
+		return hi, err
+	}
+	p := &n.pass
+	d, v := n.cfg.HiddenSize, n.cfg.VocabSize
+	out := p.floats(p.n * v)
+	x := p.floats(p.n * d)
+	n.output.finish(p, x, 0, p.n)
+	n.multiplyHead(out, x, p.n)
+	r := 0
+	for _, s := range steps[lo:hi] {
+		if len(s.Tokens) != 1 {
+			continue
+		}
+		copy(s.Logits, out[r*v:][:v])
+		if err := n.checkLogits(s.Logits, p.pos[r]); err != nil {
+			n.rollBack(n.spans)
+			return hi, err
+		}
+		r++
+	}
+	n.advance(n.spans)
+	for _, s := range steps[lo:hi] {
+		if len(s.Tokens) == 1 && s.Each != nil {
+			if err := s.Each(0, s.Logits); err != nil {
+				return hi, err
+			}
+		}
+	}
+	return hi, nil
+}
+
+// runLong runs a step of several tokens in chunks.
+func (n *Net) runLong(ctx context.Context, s *Step) error {
+	for lo := 0; lo < len(s.Tokens); {
+		hi := min(lo+n.opt.MaxTokens, len(s.Tokens))
+		n.spans = append(n.spans[:0], span{cache: s.Cache, hi: hi - lo, start: s.Cache.n, tokens: s.Tokens[lo:hi]})
+		if err := n.walk(ctx, n.spans, n.layers); err != nil {
+			return err
+		}
+		if err := n.longLogits(s, lo, hi == len(s.Tokens)); err != nil {
+			n.rollBack(n.spans)
+			return err
+		}
+		n.advance(n.spans)
+		lo = hi
+	}
+	return nil
+}
+
+// longLogits computes the logits of the rows of p that are wanted; the first is token base of s.
+func (n *Net) longLogits(s *Step, base int, last bool) error {
+	p := &n.pass
+	d, v := n.cfg.HiddenSize, n.cfg.VocabSize
+	if s.Each == nil {
+		if !last {
+			return nil
+		}
+		x := p.floats(d)
+		n.output.finish(p, x, p.n-1, p.n)
+		n.multiplyHead(s.Logits, x, 1)
+		return n.checkLogits(s.Logits, p.pos[p.n-1])
+	}
+	for lo := 0; lo < p.n; lo += headRows {
+		hi := min(lo+headRows, p.n)
+		mark := p.mark()
+		x, out := p.floats((hi-lo)*d), p.floats((hi-lo)*v)
+		n.output.finish(p, x, lo, hi)
+		n.multiplyHead(out, x, hi-lo)
+		for r := lo; r < hi; r++ {
+			copy(s.Logits, out[(r-lo)*v:][:v])
+			if err := n.checkLogits(s.Logits, p.pos[r]); err != nil {
+				return err
+			}
+			if err := s.Each(base+r, s.Logits); err != nil {
+				return err
+			}
+		}
+		p.rewind(mark)
+	}
+	return nil
+}
+
+// multiplyHead computes logits [rows,V] of normalised states x [rows,D].
+func (n *Net) multiplyHead(out, x []float32, rows int) {
+	p := &n.pass
+	p.products = append(p.products[:0], kernel.StoredProduct{W: n.head, Y: out, LDY: n.head.N, X: x, LDX: n.head.K, Rows: rows})
+	n.e.MultiplyStored(p.products, n.opt.DType)
+}
+
+// walk runs the tokens of spans through layers and leaves the residual stream in the pass. The caches
+// hold the tokens afterwards, but do not count them before advance.
+func (n *Net) walk(ctx context.Context, spans []span, layers []layer) error {
+	for _, s := range spans {
+		if err := s.cache.reserve(s.hi - s.lo); err != nil {
+			return err
+		}
+	}
+	done := false
+	defer func() {
+		if !done {
+			n.rollBack(spans)
+		}
+	}()
+	p := &n.pass
+	p.begin(n, spans)
+	n.embedTokens(p.stream, p.tokens)
+	if r := n.firstBad(); r >= 0 {
+		return fmt.Errorf("forward: the embedding of token id %d holds NaN or infinity: the file is damaged", p.tokens[r])
+	}
+	for i, l := range layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		l.forward(p, i)
+		if r := n.firstBad(); r >= 0 {
+			return fmt.Errorf("forward: layer %d gives NaN or infinity at position %d: its weights hold such values, or are far too large", i, p.pos[r])
+		}
+	}
+	done = true
+	return nil
+}
+
+// embedTokens writes the embeddings [len(tokens),streams,D] of tokens, one copy for every stream.
+func (n *Net) embedTokens(y []float32, tokens []int32) {
+	d := n.cfg.HiddenSize
+	for r, t := range tokens {
+		row := y[r*n.streams*d:][:n.streams*d]
+		n.embed.Rows(row[:d], int(t), int(t)+1)
+		for c := 1; c < n.streams; c++ {
+			copy(row[c*d:], row[:d])
+		}
+	}
+}
+
+// advance counts the tokens of spans as read.
+func (n *Net) advance(spans []span) {
+	for _, s := range spans {
+		s.cache.n = s.start + s.hi - s.lo
+	}
+}
+
+// rollBack brings the caches of spans back to before their tokens, or further where that is not possible.
+func (n *Net) rollBack(spans []span) {
+	for _, s := range spans {
+		s.cache.n = s.start
+		s.cache.Truncate(s.start)
+	}
+}
+
+func (n *Net) checkLogits(logits []float32, pos int32) error {
+	for _, v := range logits {
+		if v-v != 0 {
+			return fmt.Errorf("forward: the logits at position %d are not finite: the weights of the head or the last norm hold NaN or infinity", pos)
+		}
+	}
+	return nil
+}
+
+// firstBad returns the first row of the stream that holds NaN or infinity, or -1.
+func (n *Net) firstBad() int {
+	t := &n.finite
+	t.x, t.width = n.pass.stream, len(n.pass.stream)/n.pass.n
+	t.bad = n.pass.bad
+	n.e.Pool().Run(n.pass.n, t)
+	for r, bad := range t.bad {
+		if bad != 0 {
+			return r
+		}
+	}
+	return -1
+}
+
+// finiteTask marks rows with values that are not finite.
+type finiteTask struct {
+	x     []float32
+	width int
+	bad   []int32
+}
+
+// Do handles row r.
+func (t *finiteTask) Do(_, r int) {
+	// x − x is 0 for finite x, NaN otherwise; a sum keeps NaN.
+	var s float32
+	for _, v := range t.x[r*t.width:][:t.width] {
+		s += v - v
+	}
+	t.bad[r] = 0
+	if s != 0 {
+		t.bad[r] = 1
+	}
+}
