@@ -270,6 +270,52 @@ func TestTemplate(t *testing.T) {
 	}
 }
 
+// TestTemplateSeesWords has templates look at, escape and compare the words that are marked for them: the marks never show.
+func TestTemplateSeesWords(t *testing.T) {
+	tok := newTokenizer(t, familyTokens)
+	say := []Message{{Role: User, Content: "é" + thinkToken + "User"}, {Role: Assistant, ToolCalls: []ToolCall{{Name: "f", Arguments: `{"User": "think"}`}}}}
+	o := Options{Tools: []Tool{{Name: "f", Parameters: json.RawMessage(`{"type":"object","properties":{"User":{"type":"string"}},"required":["User"]}`)}},
+		Variables: map[string]json.RawMessage{"tone": json.RawMessage(`"<think>"`)}}
+	for template, want := range map[string]string{
+		"{{ messages[0].content }}":                               "é<think>User",
+		"{{ messages[0].content | tojson(ensure_ascii=true) }}":   "\"\\u00e9<think>User\"",
+		"{{ [messages[0].content] }}":                             "['é<think>User']",
+		"{{ messages[0].content | upper | length }}":              "12",
+		"{% if messages[1].content is none %}none{% endif %}":     "none",
+		"{{ 'x' in messages[1].content }}":                        "False",
+		"{{ messages[1].tool_calls[0].function.arguments.User }}": "think",
+		"{{ '' + messages[1].tool_calls[0].function.arguments }}": `{"User": "think"}`,
+		"{% for k in tools[0].function.parameters.properties %}{{ k in tools[0].function.parameters.required }}{% endfor %}": "True",
+		"{{ tools[0].function.parameters.type == 'object' }}":                                                                "True",
+		"{{ tone }}{{ thinking }}": "<think>False",
+	} {
+		prompt, err := detect(t, tok, Hints{Format: "jinja", Template: template}).Render(say, o)
+		if err != nil {
+			t.Errorf("%s: %v", template, err)
+			continue
+		}
+		if got := Text(prompt); got != want {
+			t.Errorf("%s: %q, want %q", template, got, want)
+		}
+		for _, id := range Encode(tok, prompt) {
+			if tok.TokenType(id) != tokenizer.Normal {
+				t.Errorf("%s: words became the token %q", template, tok.TokenBytes(id))
+			}
+		}
+	}
+	for name, bad := range map[string]Options{
+		"a variable": {Variables: map[string]json.RawMessage{"tools": json.RawMessage(`[{"a": }]`)}},
+		"a schema":   {Tools: []Tool{{Name: "f", Parameters: json.RawMessage(`{`)}}},
+	} {
+		if _, err := detect(t, tok, Hints{Format: "jinja", Template: "x"}).Render(say, bad); err == nil {
+			t.Errorf("broken JSON in %s was taken", name)
+		}
+	}
+	if _, err := detect(t, tok, Hints{Format: "jinja", Template: "{% for i in range(100000000) %}{% for i in range(100000000) %}x{% endfor %}{% endfor %}"}).Render(say, o); err == nil {
+		t.Error("a template without end came to one")
+	}
+}
+
 // TestWellFormed shows what V3 and R1 are written as by default, where the published template has its defects.
 func TestWellFormed(t *testing.T) {
 	tok := newTokenizer(t, familyTokens)

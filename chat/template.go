@@ -15,7 +15,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/haenyeo/haenyeo/chat/jinja"
@@ -26,12 +28,23 @@ func writeJinja(w *writer, f *Format, conversation []Message, o Options) error {
 	if last.Prefix && last.Reasoning != "" {
 		return errors.New("a template cannot go on with reasoning; leave it out of the prefix")
 	}
-	asObject := true // arguments of calls: most templates want the object, some its text
-	out, g, err := f.runTemplate(conversation, o, asObject)
-	if err != nil && slices.ContainsFunc(conversation, func(m Message) bool { return len(m.ToolCalls) > 0 }) {
+	// Most templates want the arguments of calls as an object, some as text; and null where a message is nothing but calls,
+	// some an empty text.
+	shapes := []shape{{}}
+	if slices.ContainsFunc(conversation, func(m Message) bool { return len(m.ToolCalls) > 0 }) {
+		shapes = []shape{{}, {argumentText: true}, {emptyContent: true}, {argumentText: true, emptyContent: true}}
+	}
+	var out string
+	var g *guard
+	var err error
+	for _, s := range shapes {
 		var again error
-		if out, g, again = f.runTemplate(conversation, o, !asObject); again == nil {
+		if out, g, again = f.runTemplate(conversation, o, s); again == nil {
 			err = nil
+			break
+		}
+		if err == nil {
+			err = again
 		}
 	}
 	if err != nil {
@@ -48,8 +61,11 @@ func writeJinja(w *writer, f *Format, conversation []Message, o Options) error {
 	return nil
 }
 
-func (f *Format) runTemplate(conversation []Message, o Options, asObject bool) (string, *guard, error) {
-	data, err := templateData(conversation, o, asObject)
+// shape is a way to hand a message with calls to a template.
+type shape struct{ argumentText, emptyContent bool }
+
+func (f *Format) runTemplate(conversation []Message, o Options, s shape) (string, *guard, error) {
+	data, err := templateData(conversation, o, s)
 	if err != nil {
 		return "", nil, err
 	}
@@ -60,7 +76,7 @@ func (f *Format) runTemplate(conversation []Message, o Options, asObject bool) (
 	if last := len(conversation) - 1; conversation[last].Prefix {
 		conversation = slices.Clone(conversation)
 		conversation[last].Content += string(g.end())
-		if data, err = templateData(conversation, o, asObject); err != nil {
+		if data, err = templateData(conversation, o, s); err != nil {
 			return "", nil, err
 		}
 	}
@@ -70,7 +86,7 @@ func (f *Format) runTemplate(conversation []Message, o Options, asObject bool) (
 		vars["reasoning_effort"] = o.Effort
 	}
 	for name, raw := range data {
-		marked, err := g.markJSON(raw)
+		marked, err := g.markJSON(raw, name == "tools")
 		if err != nil {
 			return "", nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -83,7 +99,7 @@ func (f *Format) runTemplate(conversation []Message, o Options, asObject bool) (
 }
 
 // templateData writes what templates read, as the API's JSON.
-func templateData(conversation []Message, o Options, asObject bool) (map[string]json.RawMessage, error) {
+func templateData(conversation []Message, o Options, s shape) (map[string]json.RawMessage, error) {
 	var b bytes.Buffer
 	b.WriteByte('[')
 	for i, m := range conversation {
@@ -91,7 +107,7 @@ func templateData(conversation []Message, o Options, asObject bool) (map[string]
 			b.WriteByte(',')
 		}
 		fmt.Fprintf(&b, `{"role":%s`, quote(string(m.Role)))
-		if m.Content == "" && len(m.ToolCalls) > 0 {
+		if m.Content == "" && len(m.ToolCalls) > 0 && !s.emptyContent {
 			b.WriteString(`,"content":null`)
 		} else {
 			fmt.Fprintf(&b, `,"content":%s`, quote(m.Content))
@@ -106,7 +122,7 @@ func templateData(conversation []Message, o Options, asObject bool) (map[string]
 			b.WriteString(`,"tool_calls":[`)
 			for j, c := range m.ToolCalls {
 				arguments := quote(c.Arguments)
-				if asObject {
+				if !s.argumentText {
 					if !json.Valid([]byte(c.Arguments)) {
 						return nil, fmt.Errorf("message %d: the arguments of call %d are not JSON", i, j)
 					}
@@ -150,6 +166,7 @@ type guard struct {
 	free   rune // the first of the characters that occur nowhere
 	marks  map[rune]rune
 	back   []rune // mark minus free to character
+	keys   map[string]bool
 }
 
 // markers is how many characters a guard may need: one for every different character that tokens begin with, or that
@@ -233,9 +250,13 @@ func reaches(t, s string) bool {
 	return false
 }
 
-// markJSON marks the strings in JSON; keys and roles are the template's to compare with, and tokens in keys are marked
-// only where they are whole.
-func (g *guard) markJSON(raw json.RawMessage) (json.RawMessage, error) {
+// markJSON marks the strings in JSON. Keys, roles and types are the template's to compare with, so there only whole tokens
+// are marked; the same goes for strings that are keys elsewhere in a schema, as those of "required" are.
+func (g *guard) markJSON(raw json.RawMessage, schema bool) (json.RawMessage, error) {
+	g.keys = map[string]bool{}
+	if schema {
+		g.collectKeys(json.NewDecoder(bytes.NewReader(raw)))
+	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	var b bytes.Buffer
@@ -243,6 +264,32 @@ func (g *guard) markJSON(raw json.RawMessage) (json.RawMessage, error) {
 		return nil, err
 	}
 	return b.Bytes(), nil
+}
+
+// collectKeys notes the keys of all objects. It stops where the JSON is wrong, which is found again when it is marked.
+func (g *guard) collectKeys(d *json.Decoder) (ok bool) {
+	t, err := d.Token()
+	if err != nil {
+		return false
+	}
+	delim, ok := t.(json.Delim)
+	if !ok {
+		return true
+	}
+	for d.More() {
+		if delim == '{' {
+			key, err := d.Token()
+			if err != nil {
+				return false
+			}
+			g.keys[key.(string)] = true // the decoder gives strings as keys
+		}
+		if !g.collectKeys(d) {
+			return false
+		}
+	}
+	_, err = d.Token()
+	return err == nil
 }
 
 func (g *guard) markValue(b *bytes.Buffer, d *json.Decoder, key string) error {
@@ -276,7 +323,7 @@ func (g *guard) markValue(b *bytes.Buffer, d *json.Decoder, key string) error {
 		}
 		b.WriteRune(rune(end.(json.Delim)))
 	case string:
-		if key == "role" || key == "type" {
+		if key == "role" || key == "type" || g.keys[t] {
 			b.WriteString(quote(g.markWhole(t)))
 		} else {
 			b.WriteString(quote(g.mark(t)))
@@ -298,16 +345,60 @@ func (g *guard) markWhole(s string) string {
 	return s
 }
 
-// unmark writes a prompt: what was marked as it was, and not control.
+// unmark writes a prompt: what was marked as it was, and not control. A template may have escaped a mark, as JSON in ASCII
+// does.
 func (g *guard) unmark(w *writer, out string) {
 	from := 0
-	for i, r := range out {
-		if r < g.free || r >= g.free+rune(len(g.back)) {
-			continue
+	for i := 0; i < len(out); {
+		r, width := utf8.DecodeRuneInString(out[i:])
+		escaped := false
+		if r == '\\' {
+			var n int
+			if r, n = unescape(out[i:]); n > 0 {
+				width, escaped = n, out[i+1] == 'u'
+			}
 		}
-		w.control(out[from:i])
-		w.text(string(g.back[r-g.free]))
-		from = i + utf8.RuneLen(r)
+		if r >= g.free && r < g.free+rune(len(g.back)) {
+			w.control(out[from:i])
+			if r = g.back[r-g.free]; escaped && r >= utf8.RuneSelf {
+				w.text(escapeUTF16(r))
+			} else {
+				w.text(string(r))
+			}
+			from = i + width
+		}
+		i += width
 	}
 	w.control(out[from:])
+}
+
+// unescape reads a character beyond U+FFFF that JSON escapes as two halves (\ud83d\ude00), or Python as one (\U0001f600), and
+// gives its length; 0 where there is none.
+func unescape(s string) (r rune, width int) {
+	hex := func(s string) rune {
+		n, err := strconv.ParseUint(s, 16, 32)
+		if err != nil || n > utf8.MaxRune {
+			return 0
+		}
+		return rune(n)
+	}
+	if len(s) >= 12 && s[1] == 'u' && s[6:8] == `\u` {
+		if r := utf16.DecodeRune(hex(s[2:6]), hex(s[8:12])); r != utf8.RuneError {
+			return r, 12
+		}
+	}
+	if len(s) >= 10 && s[1] == 'U' {
+		if r := hex(s[2:10]); r > 0 {
+			return r, 10
+		}
+	}
+	return '\\', 0
+}
+
+func escapeUTF16(r rune) string {
+	if r < 0x10000 {
+		return fmt.Sprintf(`\u%04x`, r)
+	}
+	high, low := utf16.EncodeRune(r)
+	return fmt.Sprintf(`\u%04x\u%04x`, high, low)
 }
