@@ -92,6 +92,28 @@ func TestPullThenUseByName(t *testing.T) {
 	}
 }
 
+func TestPullOneQuantisation(t *testing.T) {
+	dir := t.TempDir()
+	for _, typ := range []string{"f16", "q8_0"} {
+		works(t, "", "convert", testModel(t), "--out", filepath.Join(dir, "tiny-"+strings.ToUpper(typ)+".gguf"), "--type", typ)
+	}
+	server := mirror(t, dir)
+	t.Setenv("HF_HUB_CACHE", t.TempDir())
+	t.Setenv("HF_ENDPOINT", server.URL)
+	lines := jsonLines(t, works(t, "", "pull", "org/tiny:q8_0", "--json"))
+	if len(lines) != 1 || lines[0]["file"] != "tiny-Q8_0.gguf" {
+		t.Errorf("%v", lines)
+	}
+	for _, name := range []string{"org/tiny:Q8_0", "org/tiny", "org/tiny:tiny-Q8_0.gguf"} {
+		works(t, "", "inspect", name)
+	}
+	for _, command := range []string{"inspect", "pull"} {
+		if status, _, says := execute(t, "", command, "org/tiny:Q4_K_M"); status != exitFailed || !strings.Contains(says, "there are") {
+			t.Errorf("%s: status %d, %s", command, status, says)
+		}
+	}
+}
+
 func TestPullRefusesWrongUse(t *testing.T) {
 	for _, args := range [][]string{
 		{"a/b/c"}, {"../x"}, {"a/b@x", "--revision", "y"}, {"a/b", "--connections", "0"}, {"a/b", "--base", "ftp://x"},
