@@ -425,22 +425,6 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestStopTokens looks the stops up, and the end that a tokenizer names by itself.
-func TestStopTokens(t *testing.T) {
-	tok := newTokenizer(t, familyTokens)
-	end, _ := tok.TokenID(eosToken)
-	other, _ := tok.TokenID(eot)
-	if got := detect(t, tok, Hints{Format: "coder"}).StopTokens(tok); !slices.Equal(got, []int32{end, other}) {
-		t.Error(got, end, other)
-	}
-	if err := tok.SetConfig(tokenizer.Config{EOS: eot}); err != nil {
-		t.Fatal(err)
-	}
-	if got := detect(t, tok, Hints{Format: "v3"}).StopTokens(tok); !slices.Equal(got, []int32{other, end}) {
-		t.Error(got)
-	}
-}
-
 func TestFillInMiddle(t *testing.T) {
 	prompt, err := FillInMiddle(newTokenizer(t, familyTokens), "a<｜fim▁hole｜>", "b")
 	if want := bosToken + "<｜fim▁begin｜>a<｜fim▁hole｜><｜fim▁hole｜>b<｜fim▁end｜>"; err != nil || Text(prompt) != want {

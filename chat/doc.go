@@ -17,7 +17,7 @@
 // # Decoding for the parser
 //
 // The markers that a parser looks for are tokens of their own, some of them special. Decode replies with special tokens
-// kept (tokenizer.Stream(false)) and push all text, or the parser sees none of its markers. [Format.StopTokens] says at
+// kept (tokenizer.Stream(false)) and push all text, or the parser sees none of its markers. [Format.Stops] says at
 // which tokens a reply ends; pushing their text is allowed and ends the reply too.
 //
 // # Caveats

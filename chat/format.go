@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo/chat/jinja"
-	"github.com/haenyeo/haenyeo/tokenizer"
 )
 
 // Format is the prompt encoding of one generation, with the reading of its replies. It does not change and may be used
@@ -106,26 +105,12 @@ func (f *Format) Name() string { return f.name }
 // Thinking says whether replies begin with reasoning.
 func (f *Format) Thinking() Thinking { return f.kind.thinking }
 
-// Stops lists the texts of the tokens that end a reply.
+// Stops lists the texts of the tokens that end a reply, beside the tokenizer's EOS.
 func (f *Format) Stops() []string {
 	if f.eos == "" {
 		return f.kind.stops
 	}
 	return append([]string{f.eos}, f.kind.stops...)
-}
-
-// StopTokens gives the ids of Stops and of the tokenizer's EOS.
-func (f *Format) StopTokens(tok *tokenizer.Tokenizer) []int32 {
-	var ids []int32
-	if id, ok := tok.EOS(); ok {
-		ids = append(ids, id)
-	}
-	for _, s := range f.Stops() {
-		if id, ok := tok.TokenID(s); ok && !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
 }
 
 // Render writes the prompt for the next reply to a conversation. It does not change the conversation.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -328,7 +329,8 @@ func (p *Parser) finish(err error) {
 	p.emit(CallEnd, "", err)
 }
 
-// Add puts an event into the message that it is a part of. The text of what could not be read goes to the content.
+// Add puts an event into the message that it is a part of; calls are numbered call_0 and so on. The text of what could not
+// be read goes to the content.
 func (m *Message) Add(e Event) {
 	switch e.Kind {
 	case ReasoningDelta:
@@ -336,7 +338,7 @@ func (m *Message) Add(e Event) {
 	case ContentDelta, Malformed:
 		m.Content += e.Text
 	case CallStart:
-		m.ToolCalls = append(m.ToolCalls, ToolCall{Name: e.Text})
+		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: "call_" + strconv.Itoa(e.Index), Name: e.Text})
 	case CallArguments:
 		m.ToolCalls[e.Index].Arguments += e.Text
 	}

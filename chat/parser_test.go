@@ -44,6 +44,9 @@ func collect(events []Event) (m Message, wrong []error) {
 			wrong = append(wrong, e.Err)
 		}
 	}
+	for i := range m.ToolCalls {
+		m.ToolCalls[i].ID = ""
+	}
 	return m, wrong
 }
 

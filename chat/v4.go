@@ -8,9 +8,10 @@ package chat
 // order of the calls. Once a conversation has tools, no reasoning is dropped.
 //
 // V4.1 writes <｜System｜> before system messages, takes a later one for a question, numbers the effort, and has a blank in
-// its tags. Of it the numbers behind the names of efforts are not verified against a release.
+// its tags.
 //
-// Source: encoding/encoding_dsv4.py of DeepSeek-V4; family notes for V4-Flash-0731 and V4.1.
+// Source: encoding/encoding_dsv4.py of DeepSeek-V4. V4-Flash-0731 and V4.1 are as their ports describe them, not compared
+// with the publisher's code; ports of V4.1 differ in the numbers behind the names of efforts.
 
 import (
 	"fmt"
