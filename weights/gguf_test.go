@@ -2,7 +2,9 @@ package weights
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
+	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/quant"
 )
 
@@ -369,6 +372,43 @@ func TestNVFP4Factors(t *testing.T) {
 		if b[i] != 3*a[i] {
 			t.Fatalf("element %d is %v, want 3 times %v", i, b[i], a[i])
 		}
+	}
+}
+
+// CheckFinite finds one number that is none anywhere in a model.
+func TestCheckFinite(t *testing.T) {
+	e, err := kernel.New(2, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	for _, c := range []struct{ file, tensor, says string }{
+		{"deepseek2-q8_0.gguf", "", ""},
+		{"deepseek4-mxfp4.gguf", "", ""},
+		{"deepseek2-q8_0.gguf", "blk.1.ffn_down_exps.weight", "blk.1.ffn_down_exps.weight\" holds NaN in row 5, column 0"},
+		{"deepseek2-q8_0.gguf", "blk.0.attn_k_b.weight", "blk.0.attn_k_b.weight\" holds NaN in row 5"},
+		{"deepseek2-q8_0.gguf", "output_norm.weight", "output_norm.weight\" holds NaN in row 0"},
+		{"deepseek2-old-q5_1.gguf", "token_embd.weight", "token_embd.weight\" holds NaN in row 5"},
+	} {
+		w := takeApart(t, c.file)
+		if c.tensor != "" {
+			x := w.tensor(c.tensor)
+			row := x.Type.Bytes(x.Shape[len(x.Shape)-1])
+			if len(x.Shape) == 1 {
+				copy(x.Data[12:], []byte{0, 0, 0xc0, 0x7f})
+			} else {
+				copy(x.Data[5*row:], []byte{0, 0x7e}) // the scale of a block
+			}
+		}
+		err := openModel(t, w.write()).CheckFinite(context.Background(), e)
+		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s, %s: error %v, want %q", c.file, c.tensor, err, c.says)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := openModel(t, filepath.Join("testdata", "llama-q8_0.gguf")).CheckFinite(ctx, e); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: error %v", err)
 	}
 }
 
