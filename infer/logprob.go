@@ -29,7 +29,7 @@ func (s *sampler) logprob(logits []float32, id int32, n int) (TokenLogprob, erro
 	if n = min(n, len(logits)); n == 0 {
 		return t, nil
 	}
-	s.cand = d.atLeast(s.cand, s.floorOf(n))
+	s.cand = d.largestK(s.cand, n)
 	s.keep(n)
 	sortCandidates(s.cand)
 	t.Top = make([]Logprob, len(s.cand))

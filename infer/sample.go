@@ -112,14 +112,12 @@ func (s *sampler) draw(x []float32, best int32, scale float64) int32 {
 	var sum float64 // of the weights of all candidates
 	switch {
 	case s.TopK > 0 && s.TopK < len(x):
-		s.cand = d.atLeast(s.cand, s.floorOf(s.TopK))
+		s.cand = d.largestK(s.cand, s.TopK)
 		s.keep(s.TopK)
 		sum = d.weigh(s.cand)
 	case topP:
-		// What is below the floor weighs, all together, less than the 1-P that may be dropped.
 		sum = d.sum()
-		s.cand = d.atLeast(s.cand, d.logit((1-s.TopP)*sum/float64(len(x))))
-		d.weigh(s.cand)
+		s.cand, s.scratch = d.most(s.cand, s.scratch, s.TopP, sum)
 	case s.MinP > 0:
 		s.cand = d.atLeast(s.cand, d.logit(s.MinP))
 		sum = d.weigh(s.cand)

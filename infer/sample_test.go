@@ -58,7 +58,7 @@ func TestCutsKeepWhatTheyPromise(t *testing.T) {
 				t.Fatalf("%+v over %d logits: keeps %d, want %d", s, n, len(got), len(want))
 			}
 			for id, p := range want {
-				if math.Abs(got[id]-p) > 1e-12 {
+				if math.Abs(got[id]-p) > 1e-9 {
 					t.Fatalf("%+v: id %d has probability %v, want %v", s, id, got[id], p)
 				}
 			}
@@ -156,7 +156,7 @@ func TestDrawsFollowTheDistribution(t *testing.T) {
 		{Temperature: 1, TypicalP: 0.6}, {Temperature: 1, TopK: 100, TopP: 0.9, MinP: 0.05, Bias: map[int32]float64{3: 4, 4: math.Inf(-1)}},
 	} {
 		want := drawnFrom(t, s, nil, nil, logits)
-		const draws = 200000
+		const draws = 60000
 		count := map[int32]int{}
 		s.Seed = 3
 		sm := newSampler(s, nil, nil)
@@ -227,7 +227,7 @@ func TestSamplingRanges(t *testing.T) {
 
 func TestExp(t *testing.T) {
 	for x := -700.0; x <= 0; x += 0.00731 {
-		if got, want := exp(x), math.Exp(x); math.Abs(got/want-1) > 1e-12 {
+		if got, want := exp(x), math.Exp(x); math.Abs(got/want-1) > 1e-11 {
 			t.Fatalf("exp(%v) = %v, want %v", x, got, want)
 		}
 	}

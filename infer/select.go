@@ -46,15 +46,15 @@ func (b *blocks) scan(x []float32) (int32, error) {
 	return int32(best + slices.Index(x[best:min(best+blockSize, len(x))], top)), nil
 }
 
-// floorOf returns a logit that at least k logits reach: the k-th largest maximum of a block. With fewer blocks
-// than k it is -Inf.
+// floorOf returns a logit that at least k logits reach: the k-th largest maximum of a block. There are at least k
+// blocks.
 func (b *blocks) floorOf(k int) float32 {
-	if k > len(b.max) {
-		return float32(math.Inf(-1))
-	}
-	// Selection by halves (Hoare): the k-th largest is in [lo,hi].
-	m := append(b.order[:0], b.max...)
-	b.order = m
+	b.order = append(b.order[:0], b.max...)
+	return largest(b.order, k)
+}
+
+// largest returns the k-th largest of m, which it reorders: selection by halves (Hoare).
+func largest(m []float32, k int) float32 {
 	for lo, hi := 0, len(m)-1; lo < hi; {
 		pivot := m[lo+(hi-lo)/2]
 		i, j := lo, hi
@@ -114,7 +114,8 @@ func (d *distribution) logit(weight float64) float32 {
 	return float32(d.top + (math.Log(max(weight, leastWeight))-1e-6)/d.scale - 1e-6*math.Abs(d.top))
 }
 
-// sum returns the sum of all weights and keeps those of the blocks.
+// sum returns the sum of all weights and keeps those of the blocks. Weights under exp(-60) are taken for that, which
+// no sum in float64 notices, so that the loop has no branch.
 func (d *distribution) sum() (total float64) {
 	b := d.blocks
 	b.sums = b.sums[:0]
@@ -122,9 +123,7 @@ func (d *distribution) sum() (total float64) {
 		var s float64
 		if d.exponent(m) >= leastExponent {
 			for _, v := range d.block(i) {
-				if e := d.exponent(v); e >= leastExponent {
-					s += exp(e)
-				}
+				s += exp(max(d.exponent(v), -60))
 			}
 		}
 		b.sums = append(b.sums, s)
@@ -152,6 +151,44 @@ func (d *distribution) pick(u float64) (int32, bool) {
 		return last, last >= 0
 	}
 	return 0, false
+}
+
+// largestK collects the k largest logits and others.
+func (d *distribution) largestK(c []candidate, k int) []candidate {
+	if k <= len(d.blocks.max) {
+		return d.atLeast(c, d.blocks.floorOf(k))
+	}
+	// One logit of every block stands for all: the floor that should leave a little more than k.
+	b := d.blocks
+	b.order = b.order[:0]
+	for i := range b.max {
+		b.order = append(b.order, d.block(i)[0])
+	}
+	if at := k/blockSize*5/4 + 8; at < len(b.order) {
+		if c = d.atLeast(c, largest(b.order, at)); len(c) >= k {
+			return c
+		}
+	}
+	return d.atLeast(c, float32(math.Inf(-1)))
+}
+
+// most collects the largest logits whose weights reach share of sum, the sum of all, and others; it weighs them.
+// What is left out weighs, all together, less than what may be dropped. How large that is may be guessed, since the
+// sum of what was collected tells whether the guess was good.
+func (d *distribution) most(c, scratch []candidate, share, sum float64) (_, _ []candidate) {
+	rest := (1 - share) * sum
+	// One logit of every block stands for all of the small ones; the large ones are too few to be seen in a sample.
+	scratch = scratch[:0]
+	for i := range d.blocks.max {
+		v := d.block(i)[0]
+		scratch = append(scratch, candidate{weight: exp(max(d.exponent(v), -60)), key: -v, id: int32(i)})
+	}
+	c = d.atLeast(c, -cutoff(scratch, 0.8*rest/blockSize).key)
+	if d.weigh(c) < share*sum {
+		c = d.atLeast(c, d.logit(rest/float64(len(d.x))))
+		d.weigh(c)
+	}
+	return c, scratch
 }
 
 func (d *distribution) block(i int) []float32 {
@@ -251,7 +288,7 @@ func partition(c []candidate) (at int, weight float64) {
 	return at, weight
 }
 
-// exp is the exponential function for -700 <= x <= 0, to 13 digits: 2^(k/128) from a table times a polynomial. The
+// exp is the exponential function for -700 <= x <= 0, to 11 digits: 2^(k/128) from a table times a polynomial. The
 // one of package math takes several times as long.
 func exp(x float64) float64 {
 	const (
@@ -261,7 +298,7 @@ func exp(x float64) float64 {
 	t := x*(steps/math.Ln2) + shift
 	k := int(int32(math.Float64bits(t)))
 	r := x - (t-shift)*(math.Ln2/steps) // |r| <= ln2/256
-	p := 1 + r*(1+r*(0.5+r*(1./6+r*(1./24))))
+	p := 1 + r*(1+r*(0.5+r*(1./6)))
 	return p * math.Float64frombits(expTable[k&(steps-1)]+uint64(k>>7)<<52)
 }
 

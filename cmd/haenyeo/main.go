@@ -32,11 +32,12 @@ type grammar struct {
 	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
 	BPB       bpbCmd       `cmd:"" name:"bpb" group:"create" help:"Measure bits per byte of text."`
 
-	Generate generateCmd `cmd:"" group:"run" help:"Continue a text."`
-	Logits   logitsCmd   `cmd:"" group:"run" help:"Print the logits after every token."`
-	Inspect  inspectCmd  `cmd:"" group:"run" help:"Say what a model file is."`
-	Convert  convertCmd  `cmd:"" group:"run" help:"Convert safetensors to GGUF, or back."`
-	Pull     pullCmd     `cmd:"" group:"run" help:"Fetch a model from a hub."`
+	Generate   generateCmd   `cmd:"" group:"run" help:"Continue a text."`
+	Logits     logitsCmd     `cmd:"" group:"run" help:"Print the logits after every token."`
+	Perplexity perplexityCmd `cmd:"" group:"run" help:"Measure how well a model predicts a text, alone or against another."`
+	Inspect    inspectCmd    `cmd:"" group:"run" help:"Say what a model file is."`
+	Convert    convertCmd    `cmd:"" group:"run" help:"Convert safetensors to GGUF, or back."`
+	Pull       pullCmd       `cmd:"" group:"run" help:"Fetch a model from a hub."`
 
 	Doctor  doctorCmd  `cmd:"" group:"know" help:"Say what this machine can do, and which kernels it uses."`
 	Bench   benchCmd   `cmd:"" group:"know" help:"Measure speed, with the share of what this machine can do."`
