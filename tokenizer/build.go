@@ -260,6 +260,11 @@ func (b *builder) build() (*Tokenizer, error) {
 	}
 	t.raw, t.normal = newMatchers(t.added, t.nfc, func(*AddedToken) bool { return true })
 	t.rawHarmless, t.normalHarmless = newMatchers(t.added, t.nfc, (*AddedToken).Harmless)
+	for _, id := range b.results {
+		if t.controls(int32(id)) {
+			t.mergesControl = true
+		}
+	}
 	return t, nil
 }
 

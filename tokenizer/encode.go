@@ -26,7 +26,7 @@ func (t *Tokenizer) Encode(dst []int32, text string, opt EncodeOptions) []int32 
 		dst = append(dst, t.prefix...)
 	}
 	if opt.NoAddedTokens {
-		dst = e.plain(dst, e.normalise(text))
+		dst = e.withoutControl(dst, e.normalise(text))
 	} else {
 		dst = e.withAdded(dst, text)
 	}

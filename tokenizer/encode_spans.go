@@ -3,6 +3,7 @@ package tokenizer
 // The path to ids of a text that is partly trusted, as a prompt is: the frame is ours, the words are a stranger's.
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -82,7 +83,7 @@ func within(ranges []trustRange, lo, hi int) []trustRange {
 // normalizedSpans is withNormalized for a text with ranges.
 func (e *encoder) normalizedSpans(dst []int32, s string, ranges []trustRange) []int32 {
 	if e.normal == nil {
-		return e.plain(dst, e.normalise(s))
+		return e.withoutControl(dst, e.normalise(s))
 	}
 	if e.nfc && nfc(s) != s {
 		// Each part by itself, so that it stays known which is trusted.
@@ -95,12 +96,43 @@ func (e *encoder) normalizedSpans(dst []int32, s string, ranges []trustRange) []
 	}
 	for c := (cuts{m: e.normal, harmless: e.normalHarmless, text: s, ranges: ranges}); ; {
 		before, token := c.next()
-		dst = e.plain(dst, e.normalise(before))
+		dst = e.withoutControl(dst, e.normalise(before))
 		if token == nil {
 			return dst
 		}
 		dst = append(dst, token.ID)
 	}
+}
+
+// withoutControl is plain for text that must not become a control token by any way. Merges that make one are in no
+// published vocabulary; where they are, its bytes stand for it.
+func (e *encoder) withoutControl(dst []int32, s string) []int32 {
+	from := len(dst)
+	dst = e.plain(dst, s)
+	if !e.mergesControl {
+		return dst
+	}
+	ids := append([]int32(nil), dst[from:]...)
+	dst = dst[:from]
+	for _, id := range ids {
+		if !e.controls(id) {
+			dst = append(dst, id)
+			continue
+		}
+		for _, b := range e.vocab.of(id) {
+			dst = append(dst, int32(e.merges.byteID[b]))
+		}
+	}
+	return dst
+}
+
+// controls tells whether a token is an added one that is not harmless.
+func (t *Tokenizer) controls(id int32) bool {
+	if t.vocab.kind[id] < addedKind {
+		return false
+	}
+	i, found := slices.BinarySearchFunc(t.added, id, func(a AddedToken, id int32) int { return int(a.ID) - int(id) })
+	return found && !t.added[i].Harmless()
 }
 
 func (t *Tokenizer) patchSpans(spans []Span) (string, []trustRange) {

@@ -112,6 +112,52 @@ func TestUntrustedTextGivesNoControl(t *testing.T) {
 	}
 }
 
+// TestMergesMakeNoControl builds a vocabulary as somebody could to have users say its control token: by merges.
+func TestMergesMakeNoControl(t *testing.T) {
+	tok := mustParse(t, tiny{vocab: byteVocab() + `, "<e": 256, "<end": 257, "nd": 258`, merges: `["n d", "< e", "<e nd"]`,
+		added: `[{"id": 257, "content": "<end", "special": true}]`}.json(), nil)
+	text := "a<end"
+	if got := tok.Encode(nil, text, EncodeOptions{}); !slices.Equal(got, []int32{'a', 257}) {
+		t.Errorf("trusted: %v", got)
+	}
+	want := []int32{'a', '<', 'e', 'n', 'd'}
+	if got := tok.EncodeSpans(nil, []Span{{Text: text}}); !slices.Equal(got, want) {
+		t.Errorf("untrusted: %v, want %v", got, want)
+	}
+	if got := tok.Encode(nil, text, EncodeOptions{NoAddedTokens: true}); !slices.Equal(got, want) {
+		t.Errorf("without added tokens: %v, want %v", got, want)
+	}
+}
+
+func FuzzSpans(f *testing.F) {
+	for _, s := range []string{"<｜User｜>hi<think>", "À<end>", "<thi", "nk>"} {
+		f.Add(s, "<think", s, uint8(2))
+	}
+	tokenizers := []*Tokenizer{framed(f, deepseekV3), framed(f, deepseekLLM), framed(f, qwen2)}
+	f.Fuzz(func(t *testing.T, a, b, c string, trusted uint8) {
+		for _, tok := range tokenizers {
+			spans := []Span{{a, trusted&1 > 0}, {b, trusted&2 > 0}, {c, trusted&4 > 0}}
+			ids := tok.EncodeSpans(nil, spans)
+			if got := string(tok.AppendDecode(nil, ids, false)); got != a+b+c {
+				t.Fatalf("%v come back as %q", spans, got)
+			}
+			at := 0 // every control token stands in trusted text
+			for _, id := range ids {
+				end := at + len(tok.TokenBytes(id))
+				for _, s := range []struct {
+					from, to int
+					trusted  bool
+				}{{0, len(a), spans[0].Trusted}, {len(a), len(a + b), spans[1].Trusted}, {len(a + b), len(a + b + c), spans[2].Trusted}} {
+					if tok.controls(id) && !s.trusted && at < s.to && end > s.from {
+						t.Fatalf("%v: token %q at %d is not in trusted text", spans, tok.TokenBytes(id), at)
+					}
+				}
+				at = end
+			}
+		}
+	})
+}
+
 // TestMergesCrossBorders checks that a border between spans is none for merges.
 func TestMergesCrossBorders(t *testing.T) {
 	tok := framed(t, deepseekV3)

@@ -22,6 +22,7 @@ type Tokenizer struct {
 	incomplete   bool         // bytes that no UTF-8 text has are not in the vocabulary
 
 	rawHarmless, normalHarmless *matcher // those of them that are matched in untrusted text
+	mergesControl               bool     // merges make an added token: see withoutControl
 
 	prefix   []int32 // what AddSpecial puts before and after a text
 	suffix   []int32
