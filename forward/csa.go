@@ -28,7 +28,7 @@ type windowAttention struct {
 	indexer       *lightning  // chooses among compressed entries; nil: all of them are seen
 	indexKeys     *compressor // of the indexer
 	shared        kernel.Shared
-	sets          [3]kernel.Entries
+	sets          [2]kernel.Entries
 }
 
 // tail is the last channels of heads vectors of dim channels, those that are rotated.
@@ -84,8 +84,8 @@ func (a *windowAttention) compress(p *pass, i int, x []float32) {
 	}
 }
 
-// see computes o [n,H,dim] for queries q. What a row sees is, in this order: rows of the window that were
-// read before, those of this pass, compressed entries.
+// see adds the rows kv to the windows and computes o [n,H,dim] for queries q. A row sees the window first,
+// then compressed entries.
 func (a *windowAttention) see(p *pass, i int, o, q, kv, latent, x []float32) {
 	var iq, iw []float32
 	if a.chooses(p) {
@@ -96,18 +96,17 @@ func (a *windowAttention) see(p *pass, i int, o, q, kv, latent, x []float32) {
 	for _, s := range p.spans {
 		mark := p.mark()
 		k, n := s.cache.layers[i].(*windowCache), s.hi-s.lo
-		old, fresh, entries := &a.sets[0], &a.sets[1], &a.sets[2]
-		*old = kernel.Entries{Data: k.window.rows, Row: a.dim, Lo: p.ints(n), Hi: p.ints(n)}
-		*fresh = kernel.Entries{Data: kv[s.lo*a.dim : s.hi*a.dim], Row: a.dim, Lo: p.ints(n), Hi: p.ints(n)}
+		k.window.extend(kv[s.lo*a.dim:s.hi*a.dim], n)
+		window, entries := &a.sets[0], &a.sets[1]
+		*window = kernel.Entries{Data: k.window.rows, Row: a.dim, Lo: p.ints(n), Hi: p.ints(n)}
 		for r := range n {
-			first := s.start + r + 1 - a.window // position that the window begins at
-			old.Hi[r] = int32(s.start - k.window.first)
-			old.Lo[r] = min(max(int32(first-k.window.first), 0), old.Hi[r])
-			fresh.Lo[r], fresh.Hi[r] = int32(max(0, first-s.start)), int32(r+1)
+			end := s.start + r + 1
+			window.Lo[r] = int32(max(0, end-a.window) - k.window.first)
+			window.Hi[r] = int32(end - k.window.first)
 		}
-		sets := a.sets[:2]
+		sets := a.sets[:1]
 		if a.compressor != nil {
-			sets = a.sets[:3]
+			sets = a.sets[:2]
 			*entries = kernel.Entries{Data: k.main.entries, Row: a.dim}
 			a.visible(p, entries, k, s, iq, iw)
 		}
@@ -115,10 +114,9 @@ func (a *windowAttention) see(p *pass, i int, o, q, kv, latent, x []float32) {
 			Q: kernel.View{Data: q[s.lo*row : s.hi*row], Row: row, Head: a.dim},
 			O: kernel.View{Data: o[s.lo*row : s.hi*row], Row: row, Head: a.dim}, Sets: sets, Sink: a.sink, DType: p.dtype}
 		p.e.Shared(&a.shared)
-		k.window.add(kv[s.lo*a.dim:s.hi*a.dim], n)
 		p.rewind(mark)
 	}
-	a.shared, a.sets = kernel.Shared{}, [3]kernel.Entries{}
+	a.shared, a.sets = kernel.Shared{}, [2]kernel.Entries{}
 }
 
 // chooses says whether some row has more compressed entries than it may attend to.

@@ -43,29 +43,36 @@ func (r *recent) bytes() int64 {
 // row is the row of position pos.
 func (r *recent) row(pos int) []float32 { return r.rows[(pos-r.first)*r.width:][:r.width] }
 
-// add appends k rows, which are those of tokens read together.
-func (r *recent) add(x []float32, k int) {
+// extend appends k rows, which are those of tokens read together. The rows needed before stay, so that
+// all of the new tokens can look back.
+func (r *recent) extend(x []float32, k int) {
 	keep := r.most + recentSlack
-	if r.rows == nil {
-		r.rows = make([]float32, 2*keep*r.width)
-	}
 	held := r.n - r.first
-	switch {
-	case k >= keep:
-		copy(r.rows, x[(k-keep)*r.width:k*r.width])
-		r.first = r.n + k - keep
-	case held+k > 2*keep:
-		stay := keep - k
-		copy(r.rows, r.rows[(held-stay)*r.width:held*r.width])
+	if (held+k)*r.width > len(r.rows) {
+		stay := min(held, keep)
+		old := r.rows[(held-stay)*r.width : held*r.width]
+		if (stay+k)*r.width > len(r.rows) {
+			r.rows = make([]float32, (keep+max(k, keep))*r.width)
+		}
+		copy(r.rows, old)
 		r.first = r.n - stay
-		fallthrough
-	default:
-		copy(r.rows[(r.n-r.first)*r.width:], x[:k*r.width])
 	}
+	copy(r.rows[(r.n-r.first)*r.width:], x[:k*r.width])
 	r.n += k
 	if k >= snapshotAfter || r.n-r.lastSaved() >= snapshotEvery {
 		r.snapshot()
 	}
+}
+
+// add is extend where nobody looks back: of many rows only the last are taken.
+func (r *recent) add(x []float32, k int) {
+	keep := r.most + recentSlack
+	if k > keep {
+		r.n += k - keep
+		r.first = r.n
+		x, k = x[(k-keep)*r.width:], keep
+	}
+	r.extend(x, k)
 }
 
 func (r *recent) lastSaved() int {
@@ -146,7 +153,9 @@ func (r *recent) save(w *stateWriter) {
 // load reads what save wrote for n tokens.
 func (r *recent) load(s *stateReader, n int) {
 	need := r.need(n)
-	r.rows = make([]float32, 2*(r.most+recentSlack)*r.width)
+	if r.rows == nil {
+		r.rows = make([]float32, 2*(r.most+recentSlack)*r.width)
+	}
 	s.floats(r.rows[:need*r.width])
 	r.first, r.n, r.saved = n-need, n, nil
 	r.snapshot()

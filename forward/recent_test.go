@@ -35,7 +35,14 @@ func TestRecent(t *testing.T) {
 					for i := range x {
 						x[i] = rng.Float32()
 					}
-					r.add(x, rows)
+					if before := r.n; rng.IntN(2) == 0 {
+						r.add(x, rows)
+					} else {
+						r.extend(x, rows)
+						if r.first > before-c.need(before) {
+							t.Fatalf("the first of %d new rows cannot look back", rows)
+						}
+					}
 					all = append(all, x...)
 				case k < 11:
 					n := rng.IntN(r.n + 1)
