@@ -16,16 +16,18 @@ type affine struct {
 	sub    int // numbers in a sub-block
 	top    int // largest code
 	scales int // largest whole number for a scale or floor
-	starts []float64
 }
 
-// The first d is the one that makes the largest scale the largest whole number,
-// divided by a start: scales of four bits are so few that others pay.
 var (
-	formatQ2_K = affine{16, 3, 15, []float64{1, 0.93, 0.86}}
-	formatQ4_K = affine{32, 15, 63, []float64{1}}
-	formatQ5_K = affine{32, 31, 63, []float64{1}}
+	formatQ2_K = affine{16, 3, 15}
+	formatQ4_K = affine{32, 15, 63}
+	formatQ5_K = affine{32, 31, 63}
 )
+
+// affineStarts are what part of the largest whole number the largest scale and
+// the largest floor become at first. Which d and dmin suit the smaller ones, and
+// what fp16 makes of them, is luck: so several are tried.
+var affineStarts = [][2]float64{{1, 1}, {0.94, 1}, {1, 0.889}, {0.88, 0.94}, {0.97, 0.83}, {0.82, 0.97}, {0.91, 0.91}, {1.06, 1.03}}
 
 // packed is a block in the whole numbers of an affine format.
 type packed struct {
@@ -53,25 +55,34 @@ func (f *affine) pack(x, w []float32) (best packed, ok bool) {
 		maxScale, maxFloor = max(maxScale, scales[j]), max(maxFloor, floors[j])
 	}
 	least := math.Inf(1)
-	for _, start := range f.starts {
-		d, dmin := maxScale/(float64(f.scales)*start), maxFloor/(float64(f.scales)*start)
-		for range 3 {
-			var p packed
-			p.d, p.exact = n.half(d)
-			p.dmin, p.exactm = n.half(dmin)
-			if math.IsInf(p.exact, 0) || math.IsInf(p.exactm, 0) {
-				break
-			}
-			var e float64
-			e, d, dmin = f.whole(&p, &n, &sums, &scales, &floors)
-			if !(e < least*(1-1e-6)) {
-				break
-			}
+	try := func(d, dmin float64) (nextd, nextdmin float64, better bool) {
+		var p packed
+		p.d, p.exact = n.half(d)
+		p.dmin, p.exactm = n.half(dmin)
+		if math.IsInf(p.exact, 0) || math.IsInf(p.exactm, 0) {
+			return 0, 0, false
+		}
+		e, nextd, nextdmin := f.whole(&p, &n, &sums, &scales, &floors)
+		if better = e < least*(1-1e-6); better {
 			least, best, ok = e, p, true
+		}
+		return nextd, nextdmin, better
+	}
+	var d, dmin float64
+	for _, start := range affineStarts {
+		top := float64(f.scales)
+		if nextd, nextdmin, better := try(maxScale/(top*start[0]), maxFloor/(top*start[1])); better {
+			d, dmin = nextd, nextdmin
 		}
 	}
 	if !ok {
 		return best, false
+	}
+	for range 4 {
+		var better bool
+		if d, dmin, better = try(d, dmin); !better {
+			break
+		}
 	}
 	for j := range count {
 		xs, ws := n.x[j*f.sub:][:f.sub], n.w[j*f.sub:][:f.sub]

@@ -24,13 +24,17 @@ var (
 		sub:    16, lo: -32, hi: 31,
 	}
 	formatQ6_K = scaled{
-		levels: levels{lo: -32, hi: 31, tries: []float64{-32, -32.4, -31.5, -31, -30.5, -30, 31, 31.4, 30.5, 30}},
+		levels: levels{lo: -32, hi: 31, tries: []float64{-32, -32.4, -31.7, -31.4, -31, -30.5, -30, -29.5, -29, 31, 31.4, 30.5, 30, 29.5, 29}},
 		sub:    16, lo: -128, hi: 127,
 	}
 	formatIQ4_XS = scaled{levels: iq4Levels, sub: 32, lo: -32, hi: 31}
 
 	iq4Levels = levels{table: true, tries: []float64{-127, -133, -123, -119, -115, -111, 113, 118, 109, 105, 101, -104, 89, -83, 69}}
 )
+
+// scaledStarts are what part of the lowest whole number the largest scale
+// becomes at first: see affineStarts.
+var scaledStarts = []float64{1, 0.985, 0.97, 0.955, 0.94, 0.925, 0.91, 0.895, 0.88, 0.85, 0.82, 1.03}
 
 // multiples is a block of such a format.
 type multiples struct {
@@ -58,22 +62,33 @@ func (f *scaled) pack(x, w []float32) (best multiples, ok bool) {
 			largest = scales[j]
 		}
 	}
-	least, d := math.Inf(1), largest/float64(f.lo)
-	for range 3 {
+	least := math.Inf(1)
+	try := func(d float64) (next float64, better bool) {
 		var p multiples
 		p.d, p.exact = n.half(d)
 		if math.IsInf(p.exact, 0) {
-			break
+			return 0, false
 		}
-		var e float64
-		e, d = f.whole(&p, &n, &sums, &scales)
-		if !(e < least*(1-1e-6)) {
-			break
+		e, next := f.whole(&p, &n, &sums, &scales)
+		if better = e < least*(1-1e-6); better {
+			least, best, ok = e, p, true
 		}
-		least, best, ok = e, p, true
+		return next, better
+	}
+	var d float64
+	for _, start := range scaledStarts {
+		if next, better := try(largest / (float64(f.lo) * start)); better {
+			d = next
+		}
 	}
 	if !ok {
 		return best, false
+	}
+	for range 4 {
+		var better bool
+		if d, better = try(d); !better {
+			break
+		}
 	}
 	for j := range count {
 		xs, ws := n.x[j*f.sub:][:f.sub], n.w[j*f.sub:][:f.sub]

@@ -130,7 +130,7 @@ func fitAffine(x, w []float64, top int, free bool) (scale, floor float64) {
 		}
 		r := round(nil, x, w, 1/s, m, top)
 		s, m = r.solve(f, free)
-		if e := r.err(f, s, m); e < best*(1-1e-9) {
+		if e := r.err(f, s, m); e < best-1e-12*f.wxx { // the rest is rounding
 			best, scale, floor = e, s, m
 			return true
 		}
@@ -153,8 +153,15 @@ func fitAffine(x, w []float64, top int, free bool) (scale, floor float64) {
 type start struct{ more, up float64 }
 
 var (
-	fewCodes  = []start{{0, 0}, {0.25, 0}, {0.55, 0}, {0.9, 0}, {0.4, 0.1}, {0.75, 0.2}, {1.3, 0.3}, {0.25, 0.24}, {2, 0.6}, {-0.2, 0}}
-	manyCodes = []start{{0, 0}, {0.3, 0}, {0.6, 0}, {0.9, 0}, {1.3, 0.3}, {1.7, 0.6}, {2.5, 1}, {-0.5, 0}, {-1, 0}, {-2, 0}}
+	fewCodes = []start{
+		{0, 0}, {0.25, 0}, {0.55, 0}, {0.9, 0}, {0.4, 0.1}, {0.75, 0.2}, {1.3, 0.3}, {0.25, 0.24}, {2, 0.6}, {-0.2, 0},
+		{0, -0.25}, {0.4, -0.25}, {-0.2, -0.5}, {0.2, -0.5},
+	}
+	manyCodes = []start{
+		{0, 0}, {0.2, 0}, {0.4, 0}, {0.6, 0}, {0.8, 0}, {1.1, 0}, {-0.25, 0}, {-0.5, 0}, {-1, 0}, {-2, 0},
+		{0.6, 0.3}, {0.9, 0.45}, {1.3, 0.3}, {1.7, 0.6}, {2.5, 1},
+		{-0.5, -0.25}, {0, -0.25}, {0.4, -0.25}, {0.8, -0.25}, {-0.8, -0.5}, {-0.4, -0.5}, {0, -0.5}, {0.4, -0.5}, {0.8, -0.5}, {-0.5, -0.75}, {0.3, -0.75},
+	}
 )
 
 func affineTries(top int) []start {
