@@ -83,8 +83,8 @@ type Config struct {
 // Quantization says how the matrices of a checkpoint are stored. Which of them are quantised is
 // discovered by their scales. The zero value: none is.
 type Quantization struct {
-	Method      string // "" or "fp8"
-	BlockRows   int    // rows and columns that share one scale; 0 means 128
+	Method      string // "", "fp8" or "nvfp4" (conversions by others)
+	BlockRows   int    // fp8: rows and columns that share one scale; 0 means 128
 	BlockCols   int
 	ScaleFormat string // "ue8m0", or "" for any float32
 	ExpertDType string // "fp4": routed experts hold two E2M1 codes a byte
@@ -170,7 +170,7 @@ func (c *Config) withDefaults() *Config {
 		deff(&d.RopeScaling.BetaFast, 32)
 		deff(&d.RopeScaling.BetaSlow, 1)
 	}
-	if d.Quantization.Method != "" {
+	if d.Quantization.Method == "fp8" {
 		def(&d.Quantization.BlockRows, 128)
 		def(&d.Quantization.BlockCols, 128)
 	}

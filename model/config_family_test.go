@@ -176,6 +176,9 @@ func TestConfigKeys(t *testing.T) {
 		{"deepseek-v2-lite", "topk_method", "gready", ""},
 		{"deepseek-moe-16b", "n_routed_experts", nil, ""}, // all layers dense, as in the published class
 		{"deepseek-v3", "quantization_config", map[string]any{"quant_method": "modelopt"}, "\"modelopt\" is not supported, only fp8"},
+		{"deepseek-v3", "quantization_config", map[string]any{"quant_method": "modelopt", "quant_algo": "NVFP4"}, ""},
+		{"deepseek-v3", "quantization_config", map[string]any{"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized"}, ""},
+		{"deepseek-v3", "quantization_config", map[string]any{"quant_method": "compressed-tensors", "format": "int-quantized"}, "not supported"},
 		{"deepseek-v3", "quantization_config", map[string]any{"quant_method": "fp8", "weight_block_size": []int{128}}, "a list of two numbers"},
 		{"deepseek-v3", "quantization_config", map[string]any{"quant_method": "fp8", "weight_block_size": []int{-1, 2}}, "weight_block_size[0] is -1"},
 		{"deepseek-v3", "quantization_config", map[string]any{"quant_method": "fp8", "fmt": "e5m2"}, "fmt is e5m2"},

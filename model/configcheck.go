@@ -197,8 +197,8 @@ func (r RopeScaling) check(v *check) {
 }
 
 func (q Quantization) check(v *check) {
-	v.that(q.Method == "" || q.Method == "fp8", "quantization_config.quant_method", q.Method, "fp8")
-	if q.Method != "" {
+	v.that(q.Method == "" || q.Method == "fp8" || q.Method == "nvfp4", "quantization_config.quant_method", q.Method, "fp8 or nvfp4")
+	if q.Method == "fp8" {
 		v.size("quantization_config.weight_block_size[0]", q.BlockRows)
 		v.size("quantization_config.weight_block_size[1]", q.BlockCols)
 	}

@@ -318,8 +318,12 @@ func (c *Config) readQuantization(k *keys) {
 			return
 		}
 		q.Method = s.text("quant_method", "")
+		if algorithm := strings.ToLower(s.text("quant_algo", s.text("format", ""))); (q.Method == "modelopt" || q.Method == "compressed-tensors") && strings.HasPrefix(algorithm, "nvfp4") {
+			q.Method = "nvfp4"
+			return
+		}
 		if q.Method != "fp8" && k.err == nil {
-			k.err = fmt.Errorf("model: config: quantization_config.quant_method %q is not supported, only fp8: take the original checkpoint or a GGUF file", q.Method)
+			k.err = fmt.Errorf("model: config: quantization_config.quant_method %q is not supported, only fp8 and NVFP4: take the original checkpoint or a GGUF file", q.Method)
 		}
 		block := s.integers("weight_block_size")
 		switch {

@@ -59,12 +59,15 @@ func (c *Config) JSON() ([]byte, error) {
 	if d.BOSTokenID >= 0 {
 		o = append(o, member{"bos_token_id", d.BOSTokenID})
 	}
-	if q := d.Quantization; q.Method != "" {
-		m := object{{"quant_method", q.Method}, {"fmt", "e4m3"}, {"activation_scheme", "dynamic"}, {"weight_block_size", []int{q.BlockRows, q.BlockCols}}}
+	switch q := d.Quantization; q.Method {
+	case "fp8":
+		m := object{{"quant_method", "fp8"}, {"fmt", "e4m3"}, {"activation_scheme", "dynamic"}, {"weight_block_size", []int{q.BlockRows, q.BlockCols}}}
 		if q.ScaleFormat != "" {
 			m = append(m, member{"scale_fmt", q.ScaleFormat})
 		}
 		o = append(o, member{"quantization_config", m})
+	case "nvfp4":
+		o = append(o, member{"quantization_config", object{{"quant_method", "modelopt"}, {"quant_algo", "NVFP4"}}})
 	}
 	if d.Quantization.ExpertDType != "" {
 		o = append(o, member{"expert_dtype", d.Quantization.ExpertDType})

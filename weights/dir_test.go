@@ -1,7 +1,6 @@
 package weights
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
@@ -17,6 +16,7 @@ import (
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/quant"
 )
 
 // small is a V3 model of every part, and its parameters by name.
@@ -81,32 +81,38 @@ func rename(t *testing.T, dir string, to func(string) string, perShard int) stri
 	names := r.Names()
 	shards := (len(names) + perShard - 1) / perShard
 	for i := range shards {
-		header := map[string]any{}
-		var data []byte
+		var tensors []safetensors.Tensor
 		for _, n := range names[i*perShard : min((i+1)*perShard, len(names))] {
 			x, _ := r.Tensor(n)
-			header[to(n)] = map[string]any{"dtype": x.DType.String(), "shape": x.Shape, "data_offsets": []int{len(data), len(data) + len(x.Data)}}
-			data = append(data, x.Data...)
-		}
-		text, err := json.Marshal(header)
-		if err != nil {
-			t.Fatal(err)
+			x.Name = to(n)
+			tensors = append(tensors, x)
 		}
 		name := safetensors.FileName
 		if shards > 1 {
 			name = shard(i, shards)
 		}
-		var b bytes.Buffer
-		for j := range 8 {
-			b.WriteByte(byte(len(text) >> (8 * j)))
-		}
-		b.Write(text)
-		b.Write(data)
-		if err := os.WriteFile(filepath.Join(out, name), b.Bytes(), 0o666); err != nil {
-			t.Fatal(err)
-		}
+		writeTensors(t, filepath.Join(out, name), tensors)
 	}
 	return out
+}
+
+// writeTensors writes a safetensors file of any types.
+func writeTensors(t *testing.T, path string, tensors []safetensors.Tensor) {
+	t.Helper()
+	header := map[string]any{}
+	var data []byte
+	for _, x := range tensors {
+		header[x.Name] = map[string]any{"dtype": x.DType.String(), "shape": x.Shape, "data_offsets": []int{len(data), len(data) + len(x.Data)}}
+		data = append(data, x.Data...)
+	}
+	text, err := json.Marshal(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := binary.LittleEndian.AppendUint64(nil, uint64(len(text)))
+	if err := os.WriteFile(path, append(append(b, text...), data...), 0o666); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // shardOf is the path of shard i, counted from 1.
@@ -121,6 +127,69 @@ func shardOf(t *testing.T, dir string, i int) string {
 
 func shard(i, n int) string {
 	return fmt.Sprintf("model-%05d-of-%05d.safetensors", i+1, n)
+}
+
+// NVFP4 as community conversions have it, under the names of both kinds of writers.
+func TestNVFP4Conversions(t *testing.T) {
+	m, _ := small(t)
+	dir := t.TempDir()
+	if err := m.Save(dir, kernel.F32); err != nil {
+		t.Fatal(err)
+	}
+	const base, n, k = "model.layers.0.mlp.gate_proj", 48, 32
+	codes, scales := make([]byte, n*k/2), make([]byte, n*k/16)
+	for i := range codes {
+		codes[i] = byte(i * 37)
+	}
+	for i := range scales {
+		scales[i] = byte(0x30 + i%16)
+	}
+	const factor = 1. / 1024
+	for _, c := range []struct {
+		weight, global string
+		value          float32
+	}{{".weight", ".weight_scale_2", factor}, {".weight_packed", ".weight_global_scale", 1 / factor}} {
+		r, err := safetensors.OpenDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var tensors []safetensors.Tensor
+		for _, name := range r.Names() {
+			if x, _ := r.Tensor(name); name != base+".weight" {
+				tensors = append(tensors, x)
+			}
+		}
+		tensors = append(tensors, safetensors.Tensor{Name: base + c.weight, DType: safetensors.U8, Shape: []int{n, k / 2}, Data: codes},
+			safetensors.Tensor{Name: base + ".weight_scale", DType: safetensors.F8_E4M3, Shape: []int{n, k / 16}, Data: scales},
+			safetensors.Tensor{Name: base + c.global, DType: safetensors.F32, Shape: []int{1}, Data: binary.LittleEndian.AppendUint32(nil, math.Float32bits(c.value))})
+		out := t.TempDir()
+		writeTensors(t, filepath.Join(out, "model.safetensors"), tensors)
+		r.Close()
+		config, err := os.ReadFile(filepath.Join(dir, "config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		config = append([]byte(`{"quantization_config": {"quant_method": "modelopt", "quant_algo": "NVFP4"},`), config[1:]...)
+		if err := os.WriteFile(filepath.Join(out, "config.json"), config, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		w, err := openModel(t, out).Matrix(base+".weight", n, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]float32, n*k)
+		w.Rows(got, 0, n)
+		for i, x := range got {
+			q := codes[i/2] >> (4 * (i % 2)) & 15
+			want := []float32{0, 0.5, 1, 1.5, 2, 3, 4, 6}[q&7] * quant.FromE4M3(scales[i/16]) * factor
+			if q > 7 {
+				want = -want
+			}
+			if x != want {
+				t.Fatalf("%s: element %d is %v, want %v", c.global, i, x, want)
+			}
+		}
+	}
 }
 
 // Names of other tools are understood.

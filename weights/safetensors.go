@@ -64,45 +64,55 @@ var plainTypes = map[safetensors.DType]quant.Type{
 }
 
 func (f *safetensorsFiles) find(name string) (tensor, bool) {
+	base, isWeight := strings.CutSuffix(name, ".weight")
 	w, ok := f.lookup(name)
+	if !ok && isWeight {
+		w, ok = f.lookup(base + ".weight_packed")
+	}
 	if !ok {
 		return tensor{}, false
 	}
 	t := tensor{name: w.Name, shape: w.Shape, data: w.Data}
-	scale, scaled := f.scaleOf(name)
-	block := f.cfg.Quantization
-	switch {
-	case w.DType == safetensors.F8_E4M3 && scaled:
-		if block.BlockRows == 0 { // expert_dtype alone, or no quantization_config
-			block.BlockRows, block.BlockCols = 128, 128
+	packed := (w.DType == safetensors.I8 || w.DType == safetensors.U8) && len(w.Shape) == 2
+	if isWeight && (packed || w.DType == safetensors.F8_E4M3) {
+		if packed {
+			t.shape = []int{w.Shape[0], 2 * w.Shape[1]}
 		}
-		t.decode, t.err = fp8(w, scale, block.BlockRows, block.BlockCols)
-	case (w.DType == safetensors.I8 || w.DType == safetensors.U8) && scaled && len(w.Shape) == 2:
-		t.shape = []int{w.Shape[0], 2 * w.Shape[1]}
-		t.decode, t.err = fp4(w, scale)
-	case w.DType == safetensors.F8_E4M3:
-		t.err = fmt.Errorf("weights: tensor %q is stored as F8_E4M3 without scales (%q): files are missing, or it is a format that is not known", w.Name, scaleName(name))
-	default:
-		var known bool
-		if t.typ, known = plainTypes[w.DType]; !known {
-			t.err = fmt.Errorf("weights: tensor %q is stored as %v, which no published model does: take the original checkpoint or a GGUF file", w.Name, w.DType)
-		}
+		t.decode, t.err = f.scaled(base, w, packed)
+		return t, true
+	}
+	var known bool
+	if t.typ, known = plainTypes[w.DType]; !known {
+		t.err = fmt.Errorf("weights: tensor %q is stored as %v, which no published model does: take the original checkpoint or a GGUF file", w.Name, w.DType)
 	}
 	return t, true
 }
 
-// scaleName is what the scales of a published name are called.
-func scaleName(name string) string { return strings.TrimSuffix(name, ".weight") + ".weight_scale_inv" }
-
-func (f *safetensorsFiles) scaleOf(name string) (safetensors.Tensor, bool) {
-	base, ok := strings.CutSuffix(name, ".weight")
+// scaled is the decoder of a matrix of 8 or, packed, 4 bits, by the scales that stand beside it.
+func (f *safetensorsFiles) scaled(base string, w safetensors.Tensor, packed bool) (decoder, error) {
+	scale, ok := f.lookup(base + ".weight_scale_inv")
 	if !ok {
-		return safetensors.Tensor{}, false
+		scale, ok = f.lookup(base + ".scale")
 	}
-	if t, ok := f.lookup(base + ".weight_scale_inv"); ok {
-		return t, true
+	if ok && packed {
+		return fp4(w, scale)
 	}
-	return f.lookup(base + ".scale")
+	if ok {
+		rows, cols := f.cfg.Quantization.BlockRows, f.cfg.Quantization.BlockCols
+		if rows == 0 { // expert_dtype alone, or no quantization_config
+			rows, cols = 128, 128
+		}
+		return fp8(w, scale, rows, cols)
+	}
+	scale, ok = f.lookup(base + ".weight_scale")
+	global, whole := f.lookup(base + ".weight_scale_2")
+	if !whole {
+		global, whole = f.lookup(base + ".weight_global_scale")
+	}
+	if ok && whole && packed {
+		return nvfp4(w, scale, global)
+	}
+	return nil, fmt.Errorf("weights: tensor %q is stored as %v without scales that are known (%q): files are missing, or it is a format that is not supported", w.Name, w.DType, base+".weight_scale_inv")
 }
 
 // published turns a name of V3 or an older generation into the published one.

@@ -1,8 +1,9 @@
 // This file holds the matrices whose scales lie in a tensor of their own: fp8 with a grid of blocks, fp4
-// with blocks along the row. The scales stay where they are mapped: together they are a thirtieth of an
-// fp4 model.
+// with blocks along the row, NVFP4 with these and one factor for all. The scales stay where they are
+// mapped: together they are a thirtieth of an fp4 model.
 //
-// Source: the published checkpoints of DeepSeek-V3 and V4; family notes 12.5.
+// Source: the published checkpoints of DeepSeek-V3 and V4, and community conversions; family notes 12.5
+// and 12.6.
 
 package weights
 
@@ -50,6 +51,27 @@ func fp4(w, scale safetensors.Tensor) (decoder, error) {
 	}
 	if grid := []int{m.N, ceil(m.K, 32)}; !slices.Equal(scale.Shape, grid) {
 		return nil, fmt.Errorf("weights: scales %q have shape %v, but %d rows of %d fp4 numbers in %q need %v", scale.Name, scale.Shape, m.N, m.K, w.Name, grid)
+	}
+	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("weights: tensor %q: %w", w.Name, err)
+	}
+	return m.Rows, nil
+}
+
+// nvfp4 makes the decoder of w, two E2M1 codes a byte, [n,k/2] bytes, with E4M3 scales [n,k/16] and one
+// factor for all. Some writers store the factor and some its reciprocal: weights are small, so it is the one
+// below 1.
+func nvfp4(w, scale, global safetensors.Tensor) (decoder, error) {
+	m := &quant.MatrixNVFP4{N: w.Shape[0], K: 2 * w.Shape[1], Codes: w.Data, Scales: scale.Data}
+	if grid := []int{m.N, ceil(m.K, 16)}; scale.DType != safetensors.F8_E4M3 || !slices.Equal(scale.Shape, grid) {
+		return nil, fmt.Errorf("weights: scales %q are %v of shape %v, but %d rows of %d NVFP4 numbers in %q need F8_E4M3 of %v", scale.Name, scale.DType, scale.Shape, m.N, m.K, w.Name, grid)
+	}
+	factor, err := global.Float32(nil)
+	if err != nil || len(factor) != 1 || !(factor[0] > 0) || factor[0] > 1e30 {
+		return nil, fmt.Errorf("weights: %q must hold one positive factor", global.Name)
+	}
+	if m.Global = factor[0]; m.Global > 1 {
+		m.Global = 1 / m.Global
 	}
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("weights: tensor %q: %w", w.Name, err)
