@@ -16,6 +16,7 @@ type moe struct {
 	gate, up, down []*kernel.Stored // [F,D], [F,D], [D,F] of every expert
 	shared         *mlp             // nil without shared experts
 	limit          float32          // see clampGates
+	inside         bool             // weights multiply what goes into down, as in V4, not what comes out of it
 }
 
 // moe reads the MoE part of a layer by its published names.
@@ -90,6 +91,10 @@ func (m *moe) feed(p *pass, y, x []float32) {
 	p.e.MultiplyStored(p.products, p.dtype)
 	p.clampGates(gu, m.limit, rows, f)
 	p.e.SwiGLU(h, f, gu, 2*f, rows, f)
+	if m.inside {
+		m.weigh(p, h, s, w)
+		w = nil
+	}
 	p.products = p.products[:0]
 	for e := range m.down {
 		if lo, hi := int(s.start[e]), int(s.start[e+1]); lo < hi {
@@ -98,5 +103,16 @@ func (m *moe) feed(p *pass, y, x []float32) {
 	}
 	p.e.MultiplyStored(p.products, p.dtype)
 	p.e.Combine(y, z, s.rows, w, p.n, m.router.k, d, m.shared != nil)
+	p.rewind(mark)
+}
+
+// weigh multiplies the sorted rows of h [nK,F] by the weights [n,K] of their choices.
+func (m *moe) weigh(p *pass, h []float32, d dispatch, w []float32) {
+	mark := p.mark()
+	sorted, at := p.floats(len(w)), p.ints(len(w))
+	for i, r := range d.rows {
+		sorted[r], at[i] = w[i], int32(i)
+	}
+	p.e.Combine(h, h, at, sorted, len(w), 1, m.f, false)
 	p.rewind(mark)
 }
