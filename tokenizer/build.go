@@ -240,11 +240,11 @@ func (b *builder) mergeSide(spelling []byte) (id int32, ok bool) {
 // build checks that every byte has a token and makes the tokenizer.
 func (b *builder) build() (*Tokenizer, error) {
 	var byteID [256]uint32
-	incomplete := false
+	incomplete, absent := false, [256]bool{}
 	for x := range byteID {
 		id, ok := b.vocab.find([]byte{byte(x)})
-		if !ok && neverUTF8(byte(x)) {
-			incomplete = true
+		if !ok && mayLack(byte(x)) {
+			incomplete, absent[x] = true, true
 			continue
 		}
 		if !ok {
@@ -256,7 +256,7 @@ func (b *builder) build() (*Tokenizer, error) {
 		scan: b.scan, nfc: b.nfc, ignoreMerges: b.ignoreMerges, vocab: b.vocab, added: b.added, pairs: b.pairs,
 		merges: newMerger(byteID, b.pairs, b.results), prefix: b.prefix, suffix: b.suffix, bos: b.bos, eos: b.eos,
 		pad: b.pad, file: b.file, maxRun: b.maxRun, seed: maphash.MakeSeed(),
-		incomplete: incomplete,
+		incomplete: incomplete, absent: absent,
 	}
 	t.raw, t.normal = newMatchers(t.added, t.nfc, func(*AddedToken) bool { return true })
 	t.rawHarmless, t.normalHarmless = newMatchers(t.added, t.nfc, (*AddedToken).Harmless)
@@ -271,3 +271,9 @@ func (b *builder) build() (*Tokenizer, error) {
 // neverUTF8 tells whether no UTF-8 text has a byte. The vocabularies of deepseek-llm and deepseek-coder have no tokens for
 // them.
 func neverUTF8(b byte) bool { return b == 0xC0 || b == 0xC1 || b >= 0xF5 }
+
+// mayLack tells whether a vocabulary can do without a byte: one that no text has, or hardly any. SmolLM's lacks some
+// controls and the first bytes of unassigned planes.
+func mayLack(b byte) bool {
+	return neverUTF8(b) || b < ' ' && b != '\t' && b != '\n' && b != '\r' || b == 0x7F || b >= 0xF0
+}

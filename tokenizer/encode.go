@@ -74,10 +74,10 @@ func (t *Tokenizer) giveBack(e *encoder) {
 	}
 }
 
-// patch replaces bytes that have no token by U+FFFD.
+// patch replaces bytes that are not UTF-8 and have no token by U+FFFD.
 func (t *Tokenizer) patch(s string) string {
 	for i := 0; i < len(s); i++ {
-		if neverUTF8(s[i]) {
+		if t.absent[s[i]] && neverUTF8(s[i]) {
 			return strings.ToValidUTF8(s, string(utf8.RuneError))
 		}
 	}
@@ -166,10 +166,10 @@ func (e *encoder) piece(dst []int32, p string) []int32 {
 		if id, whole = e.vocab.findOrdinary(p); whole {
 			dst = append(dst, id)
 		} else {
-			dst = e.merges.merge(dst, p, &e.merging, e.vocab.length)
+			dst = e.merge(dst, p)
 		}
 	} else {
-		dst = e.merges.merge(dst, p, &e.merging, e.vocab.length)
+		dst = e.merge(dst, p)
 	}
 	if n := len(dst) - from; line != nil && n <= len(line.ids) {
 		line.length, line.count = uint8(len(p)), uint8(n)
@@ -177,4 +177,17 @@ func (e *encoder) piece(dst []int32, p string) []int32 {
 		copy(line.ids[:], dst[from:])
 	}
 	return dst
+}
+
+// merge merges a piece. Bytes that the vocabulary lacks give nothing, and keep what stands on their two sides apart.
+func (e *encoder) merge(dst []int32, p string) []int32 {
+	if e.incomplete {
+		for i := 0; i < len(p); i++ {
+			if e.absent[p[i]] {
+				dst = e.merges.merge(dst, p[:i], &e.merging, e.vocab.length)
+				p, i = p[i+1:], -1
+			}
+		}
+	}
+	return e.merges.merge(dst, p, &e.merging, e.vocab.length)
 }

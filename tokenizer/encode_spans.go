@@ -120,7 +120,9 @@ func (e *encoder) withoutControl(dst []int32, s string) []int32 {
 			continue
 		}
 		for _, b := range e.vocab.of(id) {
-			dst = append(dst, int32(e.merges.byteID[b]))
+			if !e.absent[b] {
+				dst = append(dst, int32(e.merges.byteID[b]))
+			}
 		}
 	}
 	return dst

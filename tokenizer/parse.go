@@ -217,7 +217,7 @@ func (p *parser) modelField(key []byte) error {
 		to = &p.wordSuffix
 	case "ignore_merges":
 		to = &p.ignoreMerges
-	default: // unk_token, fuse_unk, byte_fallback: never come into play where every byte has a token
+	default: // unk_token, fuse_unk, byte_fallback: would come into play only for bytes that have no token, which give none
 		return nil
 	}
 	if err := json.Unmarshal(raw, to); err != nil {

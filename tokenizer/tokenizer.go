@@ -19,7 +19,8 @@ type Tokenizer struct {
 	vocab        vocabulary
 	added        []AddedToken // by id
 	raw, normal  *matcher     // added tokens matched before and after normalisation; nil where there are none
-	incomplete   bool         // bytes that no UTF-8 text has are not in the vocabulary
+	incomplete   bool         // some bytes are not in the vocabulary
+	absent       [256]bool    // which
 
 	rawHarmless, normalHarmless *matcher // those of them that are matched in untrusted text
 	mergesControl               bool     // merges make an added token: see withoutControl
