@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/haenyeo/haenyeo/format/safetensors"
@@ -427,38 +428,57 @@ var ggufCases = map[string][]string{
 	"deepseek2": {"f32", "q8_0"}, "deepseek2-old": {"f32", "q5_1"}, "kmix": {"a", "b"},
 }
 
+// ggufThere lists the files of ggufCases by name and label, and with HAENYEO_GOLDEN whatever others are in
+// that folder.
+func ggufThere(t *testing.T) (files [][2]string) {
+	t.Helper()
+	for name, labels := range ggufCases {
+		for _, label := range labels {
+			files = append(files, [2]string{name, label})
+		}
+	}
+	for _, path := range must[[]string](t)(filepath.Glob(filepath.Join(os.Getenv("HAENYEO_GOLDEN"), "gguf", "models", "*.gguf"))) {
+		base := strings.TrimSuffix(filepath.Base(path), ".gguf")
+		cut := strings.LastIndex(base, "-")
+		name, label := base[:cut], base[cut+1:]
+		if ggufCases[name] == nil && name != "deepseek32" && name != "deepseek4" {
+			files = append(files, [2]string{name, label})
+		}
+	}
+	return files
+}
+
 // GGUF files give the logits of the reference on the numbers that they decode to, and float32 files those
 // of llama.cpp too.
 func TestGoldenGGUF(t *testing.T) {
-	for name, labels := range ggufCases {
-		for _, label := range labels {
-			path := goldenPath(t, "gguf/models/"+name+"-"+label+".gguf")
-			if path == "" {
-				continue
-			}
-			t.Run(name+"-"+label, func(t *testing.T) {
-				x := openExpected(t, goldenPath(t, "gguf/models/"+name+".expected.safetensors"))
-				n := open(t, path, Options{})
-				ids, _ := x.ints("input_ids")
-				positions, _ := x.ints(label + ".positions")
-				logits, V := read(t, n, newCache(t, n, len(ids)), ids), n.cfg.VocabSize
-				var got []float32
-				for _, at := range positions {
-					got = append(got, logits[int(at)*V:][:V]...)
-				}
-				const limit = 1e-4
-				d := maxDiff(got, x.floats(label+".reference"))
-				if !(d <= limit) {
-					t.Errorf("logits differ by %.3g from the reference", d)
-				}
-				t.Logf("logits differ by %.3g from the reference", d)
-				if label == "f32" {
-					if d := maxDiff(got, x.floats("f32.llama_cpp")); !(d <= limit) {
-						t.Errorf("logits differ by %.3g from llama.cpp", d)
-					}
-				}
-			})
+	for _, file := range ggufThere(t) {
+		name, label := file[0], file[1]
+		path := goldenPath(t, "gguf/models/"+name+"-"+label+".gguf")
+		if path == "" {
+			continue
 		}
+		t.Run(name+"-"+label, func(t *testing.T) {
+			x := openExpected(t, goldenPath(t, "gguf/models/"+name+".expected.safetensors"))
+			n := open(t, path, Options{})
+			ids, _ := x.ints("input_ids")
+			positions, _ := x.ints(label + ".positions")
+			logits, V := read(t, n, newCache(t, n, len(ids)), ids), n.cfg.VocabSize
+			var got []float32
+			for _, at := range positions {
+				got = append(got, logits[int(at)*V:][:V]...)
+			}
+			const limit = 1e-4
+			d := maxDiff(got, x.floats(label+".reference"))
+			if !(d <= limit) {
+				t.Errorf("logits differ by %.3g from the reference", d)
+			}
+			t.Logf("logits differ by %.3g from the reference", d)
+			if label == "f32" {
+				if d := maxDiff(got, x.floats("f32.llama_cpp")); !(d <= limit) {
+					t.Errorf("logits differ by %.3g from llama.cpp", d)
+				}
+			}
+		})
 	}
 }
 
