@@ -292,6 +292,16 @@ func (r *renderer) attribute(x value, name string) (v value, unsafe bool) {
 			return dictFromKeys, false
 		}
 	case bool, int64, *big.Int, float64:
+		switch _, isFloat := x.(float64); {
+		case name == "real", name == "numerator" && !isFloat:
+			return r.positive(x), false
+		case name == "imag" && isFloat:
+			return 0.0, false
+		case name == "imag":
+			return int64(0), false
+		case name == "denominator" && !isFloat:
+			return int64(1), false
+		}
 		return bound(numberMethods[name]), false
 	}
 	return nil, false

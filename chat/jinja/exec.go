@@ -86,14 +86,14 @@ func (r *renderer) statement(st stmt, act *activation) flow {
 			}
 		}
 		a.named = append(a.named, named{"caller", caller})
-		r.write(r.str(r.invoke(fn, a)))
+		r.writeText("{% call %}", r.invoke(fn, a))
 	case *filterBlock:
 		r.enter(st.frame, act)
 		text, f := r.captured(st.body, act)
 		if f != flowNext {
 			return f
 		}
-		r.write(r.str(r.filter(st.filter, act, text)))
+		r.writeText("{% filter %}", r.filter(st.filter, act, text))
 	case *block:
 		r.block(st, act)
 	case *loopControl:
@@ -105,6 +105,15 @@ func (r *renderer) statement(st stmt, act *activation) flow {
 		fail(0, "{%% %s %%} cannot be used: a chat template is one text", st.tag)
 	}
 	return flowNext
+}
+
+// writeText writes what a block gives; as in Jinja, it must be text already.
+func (r *renderer) writeText(block string, v value) {
+	s, ok := text(v)
+	if !ok {
+		fail(0, "%s must give text, not %s", block, typeName(v))
+	}
+	r.write(s)
 }
 
 // captured runs a body whose output goes to a string.

@@ -217,7 +217,7 @@ func (r *renderer) title(x value) value {
 		b.WriteString(upper(s[:n]) + lower(s[n:end]))
 		s = s[end:]
 	}
-	return like(x, b.String())
+	return b.String() // plain also if x is Markup
 }
 
 func indent(r *renderer, x value, a args) value {

@@ -382,6 +382,9 @@ func (r *renderer) formatInteger(f formatSpec, v value, percent bool) string {
 		if f.verb == 'X' {
 			digits = strings.ToUpper(digits)
 		}
+		if f.group == "," {
+			fail(0, "the format cannot group %q digits with ','", f.verb)
+		}
 	case 'c':
 		n := needInteger("the format c", v)
 		if n < 0 || n > unicode.MaxRune {

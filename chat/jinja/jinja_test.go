@@ -228,8 +228,12 @@ func FuzzRender(f *testing.F) {
 			return
 		}
 		o := jinja.Options{Steps: 100_000, Memory: 1 << 20, Now: clock}
+		start := time.Now()
 		first, err1 := tmpl.Render(context.Background(), given, o)
 		second, err2 := tmpl.Render(context.Background(), given, o)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("took %v", took)
+		}
 		if first != second || (err1 == nil) != (err2 == nil) {
 			t.Errorf("two renderings differ: %q, %v and %q, %v", first, err1, second, err2)
 		}

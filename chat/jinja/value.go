@@ -361,9 +361,8 @@ func (r *renderer) iterate(v value) (it *iterator, ok bool) {
 			}
 			return &tuple{[]value{item, v}}, true
 		}}, true
-	case string, markup:
+	case string, markup: // the characters of Markup are plain
 		s, _ := text(v)
-		_, isMarkup := v.(markup)
 		return &iterator{kind: "iterator", next: func() (value, bool) {
 			if s == "" {
 				return nil, false
@@ -372,9 +371,6 @@ func (r *renderer) iterate(v value) (it *iterator, ok bool) {
 			n := runeLen(s)
 			c := s[:n]
 			s = s[n:]
-			if isMarkup {
-				return markup(c), true
-			}
 			return c, true
 		}}, true
 	}
