@@ -6,12 +6,14 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"io"
 	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/klauspost/compress/zstd"
 )
 
 // family is a tokenizer with the control tokens of every generation, so that one serves all formats.
@@ -170,7 +172,7 @@ func TestPrompts(t *testing.T) {
 			t.Errorf("%s, %s: ids are not those of the whole text:\n got %v\nwant %v", c.Format, c.Name, got, want)
 		}
 	}
-	for _, name := range []string{"llm", "coder", "v3", "r1", "r1-0528", "v3.1", "v3.2", "v4"} {
+	for _, name := range []string{"llm", "coder", "v3", "r1", "r1-0528", "v3.1", "v3.2", "v4", "v4.1"} {
 		if counts[name] < 5 {
 			t.Errorf("%d cases of %s", counts[name], name)
 		}
@@ -491,6 +493,48 @@ func TestTool(t *testing.T) {
 	for _, bad := range []string{`{"type":"web_search","function":{"name":"f"}}`, `{}`, `3`} {
 		if json.Unmarshal([]byte(bad), new(Tool)) == nil {
 			t.Errorf("%s was taken", bad)
+		}
+	}
+}
+
+// TestPublishedTokenizer encodes prompts with the tokenizer of DeepSeek-V3: the ids are those of the whole text.
+func TestPublishedTokenizer(t *testing.T) {
+	f, err := os.Open("../tokenizer/testdata/deepseek-v3.tokenizer.json.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := zstd.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	model, err := io.ReadAll(z)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := os.ReadFile("../tokenizer/testdata/deepseek-v3.tokenizer_config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Parse(model, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := detect(t, tok, Hints{ModelType: "deepseek_v3"}); f.Name() != "v3" {
+		t.Errorf("it is taken for %s", f.Name())
+	}
+	for _, c := range promptCases(t) {
+		if strings.Contains(c.Name, "thought inline") || c.Format == "v4.1" {
+			continue // V3 has no <｜System｜>
+		}
+		f := detect(t, tok, Hints{Format: c.Format})
+		prompt, err := f.Render(c.conversation(), c.options())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, want := Encode(tok, prompt), tok.Encode(nil, c.Expected, tokenizer.EncodeOptions{}); !slices.Equal(got, want) {
+			t.Errorf("%s, %s:\n got %v\nwant %v", c.Format, c.Name, got, want)
 		}
 	}
 }

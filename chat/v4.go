@@ -10,8 +10,8 @@ package chat
 // V4.1 writes <｜System｜> before system messages, takes a later one for a question, numbers the effort, and has a blank in
 // its tags.
 //
-// Source: encoding/encoding_dsv4.py of DeepSeek-V4. V4-Flash-0731 and V4.1 are as their ports describe them, not compared
-// with the publisher's code; ports of V4.1 differ in the numbers behind the names of efforts.
+// Source: encoding/encoding_dsv4.py of DeepSeek-V4, and its successor of V4.1 as engines carry it; copies of that differ in
+// the numbers behind the names of efforts. The efforts of V4-Flash-0731 are those of its ported template.
 
 import (
 	"fmt"

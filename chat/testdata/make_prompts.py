@@ -3,7 +3,7 @@
     python make_prompts.py TEMPLATES ENCODERS > prompts.jsonl
 
 TEMPLATES holds NAME.jinja, the published chat_template of a generation, by the format's name here. ENCODERS holds
-encoding_dsv32.py and encoding_dsv4.py. Rendered as transformers' apply_chat_template does.
+encoding_dsv32.py, encoding_dsv4.py and encoding_dsv41.py. Rendered as transformers' apply_chat_template does.
 """
 import importlib.util, json, pathlib, sys
 from jinja2.ext import loopcontrols
@@ -109,7 +109,8 @@ def table():
         for name, messages in every(with_reasons, developers, unordered, reminders, tasks, {"prefix": prefix["prefix"]}).items():
             for keep in ((False, True) if thinking else (False,)):
                 yield "v4", name, messages, dict(thinking=thinking, keep_thinking=keep)
-        for fmt in ("v3.2", "v4"):
+            yield "v4.1", name, messages, dict(thinking=thinking)
+        for fmt in ("v3.2", "v4", "v4.1"):
             for name in ("one", "system", "reasoned rounds", "reasoned past"):
                 yield fmt, name + " with tools", every(plain, reasoned)[name], dict(thinking=thinking, tools=[weather, search])
             yield fmt, "response format", plain["system"], dict(thinking=thinking, response_format=search["function"]["parameters"])
@@ -138,18 +139,20 @@ def attach(messages, o):
 
 def main():
     templates, encoders = map(pathlib.Path, sys.argv[1:3])
-    v32, v4 = load(encoders / "encoding_dsv32.py"), load(encoders / "encoding_dsv4.py")
+    code = {fmt: load(encoders / f"encoding_ds{name}.py") for fmt, name in (("v3.2", "v32"), ("v4", "v4"), ("v4.1", "v41"))}
     compiled = {}
     for fmt, name, messages, o in table():
         thinking = o.get("thinking", False)
         last = messages[-1]
-        if fmt in ("v3.2", "v4"):
+        if fmt in code:
             given = attach(messages, o)
             for m in given:
                 if m["role"] == "assistant" and m.get("prefix"):
                     m["wo_eos"] = True
             kind = dict(thinking_mode="thinking" if thinking else "chat", drop_thinking=not o.get("keep_thinking", False))
-            expected = v32.encode_messages(given, **kind) if fmt == "v3.2" else v4.encode_messages(given, reasoning_effort=o.get("effort"), **kind)
+            if fmt != "v3.2":
+                kind["reasoning_effort"] = o.get("effort")
+            expected = code[fmt].encode_messages(given, **kind)
         else:
             if fmt not in compiled:
                 compiled[fmt] = env.from_string((templates / f"{fmt}.jinja").read_text(encoding="utf-8").rstrip("\n"))
