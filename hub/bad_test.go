@@ -148,7 +148,9 @@ func TestServersThatRecover(t *testing.T) {
 			h := newHub(t)
 			spoil(h)
 			c := h.client()
-			c.hooks.idle = 300 * time.Millisecond
+			if strings.HasPrefix(name, "stalls") {
+				c.hooks.idle = time.Second
+			}
 			var last Progress
 			if _, err := pull(t, c, Options{Progress: func(p Progress) { last = p }}); err != nil {
 				t.Fatal(err)
@@ -282,7 +284,6 @@ func TestServersThatDoNot(t *testing.T) {
 			h := newHub(t)
 			c.spoil(h)
 			client := h.client()
-			client.hooks.idle = 500 * time.Millisecond
 			_, err := pull(t, client, Options{})
 			if err == nil || !strings.Contains(err.Error(), c.says) || strings.Contains(err.Error(), "secret") {
 				t.Fatalf("%v", err)
@@ -296,6 +297,27 @@ func TestServersThatDoNot(t *testing.T) {
 			}
 			h.intact(client)
 		})
+	}
+}
+
+// A server that sends a byte now and then is as good as one that sends none.
+func TestDripping(t *testing.T) {
+	h := newHub(t)
+	h.body = func(w http.ResponseWriter, r *http.Request, name string) bool {
+		from, to := span(r, bigSize)
+		w.Header().Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to-1, bigSize))
+		w.WriteHeader(http.StatusPartialContent)
+		for r.Context().Err() == nil {
+			w.Write([]byte("x"))
+			w.(http.Flusher).Flush()
+			time.Sleep(5 * time.Millisecond)
+		}
+		return true
+	}
+	c := h.client()
+	c.hooks.idle = 200 * time.Millisecond
+	if _, err := pull(t, c, Options{}); err == nil || !strings.Contains(err.Error(), "tried 8 times") {
+		t.Error(err) // stalled; on a busy machine even before the first byte
 	}
 }
 

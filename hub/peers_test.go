@@ -8,11 +8,15 @@ package hub
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // python runs a script with huggingface_hub against h and the cache of c, and reads the JSON that it prints.
@@ -106,6 +110,53 @@ func TestPeerCacheIsRead(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
+}
+
+// A lock of theirs keeps us waiting.
+func TestPeerLocks(t *testing.T) {
+	h := newHub(t)
+	c := h.client()
+	interpreter := os.Getenv("HAENYEO_PYTHON")
+	if interpreter == "" {
+		t.Skip("NOT TESTED: whether the locks of huggingface_hub are ours. Set HAENYEO_PYTHON (see peers_test.go)")
+	}
+	path := filepath.Join(c.Cache, ".locks", "models--org--tiny", h.tag("model.safetensors")+".lock")
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(interpreter, "-c", `
+import sys
+from huggingface_hub.utils import WeakFileLock
+with WeakFileLock(sys.argv[1]):
+    print("locked", flush=True)
+    sys.stdin.read()`, path)
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("locked"))); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 500*time.Millisecond)
+	defer cancel()
+	if _, err := c.Pull(ctx, Name{Repo: testRepo}, Options{}); !errors.Is(err, context.DeadlineExceeded) || h.gets.Load() > 0 {
+		t.Errorf("while it is locked: %v, %d requests", err, h.gets.Load())
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := pull(t, c, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	h.intact(c)
 }
 
 func mustJSON(t *testing.T, v any) string {

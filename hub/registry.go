@@ -168,7 +168,15 @@ func (c *Client) PullImage(ctx context.Context, i Image, o Options) (Snapshot, e
 		return Snapshot{}, errNoCache
 	}
 	if c.Offline {
-		return Snapshot{}, fmt.Errorf("hub: HF_HUB_OFFLINE is set: unset it to fetch %s", i)
+		path, l, err := c.storedModel(i)
+		if err != nil {
+			return Snapshot{}, fmt.Errorf("%w (HF_HUB_OFFLINE is set: unset it to ask the registry)", err)
+		}
+		f := File{Name: filepath.Base(path), Path: path, Size: l.Size, SHA256: l.hash(), Cached: true}
+		if o.Done != nil {
+			o.Done(f)
+		}
+		return Snapshot{Repo: i.Repo, Commit: l.Digest, Path: path, Files: []File{f}}, nil
 	}
 	at := *c
 	at.Base, at.Token = i.base(), ""
@@ -223,27 +231,26 @@ func (c *Client) PullImage(ctx context.Context, i Image, o Options) (Snapshot, e
 	return Snapshot{Repo: i.Repo, Commit: model.Digest, Path: c.layerPath(model), Files: files}, nil
 }
 
-// resolveImage finds the model of an image that was fetched.
-func (c *Client) resolveImage(i Image) (string, error) {
+// storedModel finds the model of an image that was fetched.
+func (c *Client) storedModel(i Image) (path string, model layer, err error) {
 	if c.Images == "" {
-		return "", errNoCache
+		return "", layer{}, errNoCache
 	}
 	b, err := regular.ReadFile(c.manifest(i), maxManifest)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("hub: image %s is %w %s: fetch it first: haenyeo pull %s", i, ErrNotCached, c.Images, i)
+		return "", layer{}, fmt.Errorf("hub: image %s is %w %s: fetch it first: haenyeo pull %s", i, ErrNotCached, c.Images, i)
 	}
 	if err != nil {
-		return "", fmt.Errorf("hub: %w", err)
+		return "", layer{}, fmt.Errorf("hub: %w", err)
 	}
-	_, model, err := parseManifest(b)
-	if err != nil {
-		return "", fmt.Errorf("hub: %q: %w", c.manifest(i), err)
+	if _, model, err = parseManifest(b); err != nil {
+		return "", layer{}, fmt.Errorf("hub: %q: %w", c.manifest(i), err)
 	}
-	path := c.layerPath(model)
+	path = c.layerPath(model)
 	if info, err := os.Stat(path); err != nil || info.Size() != model.Size {
-		return "", fmt.Errorf("hub: image %s is incomplete: %q is missing or has another size than %d: fetch it again: haenyeo pull %s", i, path, model.Size, i)
+		return "", layer{}, fmt.Errorf("hub: image %s is incomplete: %q is missing or has another size than %d: fetch it again: haenyeo pull %s", i, path, model.Size, i)
 	}
-	return path, nil
+	return path, model, nil
 }
 
 var challengeField = regexp.MustCompile(`([a-z]+)="([^"]*)"`)

@@ -120,6 +120,13 @@ func TestPullImage(t *testing.T) {
 	if snap, err = pullImage(t, c, g.image(), Options{}); err != nil || g.tokens != tokens+1 || slices.ContainsFunc(snap.Files, func(f File) bool { return !f.Cached }) {
 		t.Errorf("again: %v, %d requests", err, g.tokens-tokens)
 	}
+	c.Offline = true
+	if snap, err = pullImage(t, c, g.image(), Options{}); err != nil || snap.Path != path || len(snap.Files) != 1 {
+		t.Errorf("offline: %+v, %v", snap, err)
+	}
+	if _, err := pullImage(t, c, g.image()+":other", Options{}); !errors.Is(err, ErrNotCached) {
+		t.Errorf("offline, another tag: %v", err)
+	}
 	// A layer that went away is missed.
 	os.Remove(path)
 	if _, err := c.Resolve(g.image()); err == nil || errors.Is(err, ErrNotCached) {

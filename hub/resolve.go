@@ -28,7 +28,8 @@ func (c *Client) Resolve(name string) (string, error) {
 	if i, ok, err := ParseImage(name); err != nil {
 		return "", err
 	} else if ok {
-		return c.resolveImage(i)
+		path, _, err := c.storedModel(i)
+		return path, err
 	}
 	n, err := ParseName(name)
 	if err != nil {

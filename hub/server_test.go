@@ -88,7 +88,7 @@ func newHub(t *testing.T) *fakeHub {
 // client returns a client of h with an empty cache that does not really wait.
 func (h *fakeHub) client() *Client {
 	c := &Client{Base: h.hub.URL, Cache: filepath.Join(h.t.TempDir(), "hub"), Connections: 4}
-	c.hooks.idle = 2 * time.Second
+	c.hooks.idle = 10 * time.Second
 	c.hooks.wait = func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	return c
 }
