@@ -203,18 +203,19 @@ func (p *Parser) begin() bool {
 	return true
 }
 
-// opening is the state in which the model may begin to think.
+// opening is the state in which the model may begin to think, after white space if need be.
 func (p *Parser) opening() bool {
 	p.state = (*Parser).content
-	if p.f.kind.thinking != NeverThinks {
-		done, wait := p.skip(thinkToken)
-		if wait {
-			p.state = (*Parser).opening
-			return false
-		}
-		if done {
-			p.state = (*Parser).reasoning
-		}
+	if p.f.kind.thinking == NeverThinks {
+		return true
+	}
+	trimmed := strings.TrimLeft(p.rest, " \t\r\n")
+	if after, thinks := strings.CutPrefix(trimmed, thinkToken); thinks {
+		p.rest = after
+		p.state = (*Parser).reasoning
+	} else if !p.closing && strings.HasPrefix(thinkToken, trimmed) {
+		p.state = (*Parser).opening
+		return false
 	}
 	return true
 }
