@@ -141,6 +141,45 @@ func TestDRYBreakerTexts(t *testing.T) {
 	}
 }
 
+// The rule of DeepSeek-OCR: <td> and </td> may repeat for ever, other runs may not, and only the window counts.
+func TestNoRepeat(t *testing.T) {
+	for _, c := range []struct {
+		context string
+		rule    NoRepeat
+		banned  string
+	}{
+		{"abcab", NoRepeat{N: 3}, "c"},
+		{"abcab", NoRepeat{N: 3, Exempt: []int32{'c'}}, ""},
+		{"abcab", NoRepeat{N: 3, Exempt: []int32{'b', 'x'}}, "c"},
+		{"abcab", NoRepeat{N: 3, Window: 5}, "c"},
+		{"abcab", NoRepeat{N: 3, Window: 4}, ""}, // "abc" is not in "bcab"
+		{"abcadab", NoRepeat{N: 2, Window: 90}, "c"},
+		{"abcadaba", NoRepeat{N: 2, Window: 90}, "bd"},
+		{"abab", NoRepeat{N: 1, Window: 3}, "ab"},
+		{"ab", NoRepeat{N: 3}, ""},
+		{"", NoRepeat{N: 1}, ""},
+		{strings.Repeat("<td></td>", 5) + "<td", NoRepeat{N: 3, Window: 90, Exempt: []int32{'>'}}, ""},
+		{strings.Repeat("<td></td>", 5) + "<td", NoRepeat{N: 3, Window: 90}, ">"},
+	} {
+		r := newRules(Sampling{NoRepeat: c.rule}, ids(c.context), nil)
+		x, err := r.apply(make([]float32, 256))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var banned []byte
+		for id, v := range x {
+			if math.IsInf(float64(v), -1) {
+				banned = append(banned, byte(id))
+			} else if v != 0 {
+				t.Errorf("%q: %q gets %v", c.context, rune(id), v)
+			}
+		}
+		if string(banned) != c.banned {
+			t.Errorf("%q, %+v: bans %q, want %q", c.context, c.rule, banned, c.banned)
+		}
+	}
+}
+
 func TestDRYStaysFinite(t *testing.T) {
 	s := Sampling{DRY: DRY{Multiplier: 1e6, Base: 1e6, Allowed: 1}, Allowed: func([]int32) []uint64 { return []uint64{1 << 7} }}
 	id, err := newSampler(s, slices.Repeat([]int32{7}, 500), nil).next(make([]float32, 10))

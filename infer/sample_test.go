@@ -72,6 +72,35 @@ func TestCutsKeepWhatTheyPromise(t *testing.T) {
 	}
 }
 
+// The guesses that make the selection fast are checked: logits on which they are far off.
+func TestCutsSurviveWrongGuesses(t *testing.T) {
+	const n = 64 * 100
+	rng := rand.New(rand.NewPCG(8, 8))
+	for _, sampled := range []float64{-9, 9} { // the first logit of every block, which stands for the others
+		logits := make([]float32, n)
+		for i := range logits {
+			logits[i] = float32(rng.NormFloat64())
+			if i%blockSize == 0 {
+				logits[i] += float32(sampled)
+			}
+		}
+		for _, s := range []Sampling{
+			{Temperature: 1, TopK: 99}, {Temperature: 1, TopK: 101}, {Temperature: 1, TopK: 3000}, {Temperature: 1, TopK: n - 1}, {Temperature: 1, TopP: 0.5},
+			{Temperature: 1, TopP: 0.999}, {Temperature: 0.2, TopP: 0.9}, {Temperature: 1, TopP: 0.999999},
+		} {
+			got, want := drawnFrom(t, s, nil, nil, logits), slow(s, logits)
+			if len(got) != len(want) {
+				t.Errorf("%v, %+v: keeps %d, want %d", sampled, s, len(got), len(want))
+			}
+			for id, p := range want {
+				if math.Abs(got[id]-p) > 1e-9 {
+					t.Fatalf("%v, %+v: id %d has probability %v, want %v", sampled, s, id, got[id], p)
+				}
+			}
+		}
+	}
+}
+
 // slow is the definition: the probability of every id that may be drawn.
 func slow(s Sampling, logits []float32) map[int32]float64 {
 	var c []candidate

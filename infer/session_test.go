@@ -125,6 +125,48 @@ func TestSessionSurvivesCancelling(t *testing.T) {
 	}
 }
 
+// lateCancel is a context that ends when it has been asked often enough.
+type lateCancel struct {
+	context.Context
+	asks int
+}
+
+func (c *lateCancel) Err() error {
+	if c.asks--; c.asks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A cancelled ctx ends a step between two layers, wherever that is, and the session knows what it holds.
+func TestSessionCancelledWithinAStep(t *testing.T) {
+	for _, name := range goldenNets {
+		net := openNet(t, name)
+		p := prompt(net, 140, 3)
+		want := answer(t, newTestSession(t, net, 200), p, 3)
+		whole := &lateCancel{context.Background(), 1 << 30}
+		if _, err := newTestSession(t, net, 200).Step(whole, p); err != nil {
+			t.Fatal(err)
+		}
+		asked := 1<<30 - whole.asks
+		if asked < net.Config().NumHiddenLayers {
+			t.Errorf("%s: ctx was asked %d times in a step through %d layers", name, asked, net.Config().NumHiddenLayers)
+		}
+		for asks := range asked {
+			s := newTestSession(t, net, 200)
+			if _, err := s.Step(context.Background(), p[:30]); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Step(&lateCancel{context.Background(), asks}, p[30:]); !errors.Is(err, context.Canceled) {
+				t.Fatalf("%s: asked %d times: %v", name, asks, err)
+			}
+			if got := answer(t, s, p, 3); !slices.Equal(got.Tokens, want.Tokens) {
+				t.Errorf("%s: after %d layers or so: %v, want %v", name, asks, got.Tokens, want.Tokens)
+			}
+		}
+	}
+}
+
 func TestSessionRefusesMoreThanItsLimit(t *testing.T) {
 	net := openNet(t, "llama-q8_0")
 	s := newTestSession(t, net, 16)
