@@ -290,7 +290,7 @@ func TestNew(t *testing.T) {
 		"types":  {func(p *Parts) { p.Types = p.Types[1:] }, "token types"},
 		"merge":  {func(p *Parts) { p.Merges = []string{"ab"} }, "not two tokens"},
 		"merges": {func(p *Parts) { p.Merges = []string{"a <x>"} }, "not in the vocabulary"},
-		"tokens": {func(p *Parts) { p.Tokens, p.Types, p.Merges = nil, nil, nil }, "no token for byte 0"},
+		"tokens": {func(p *Parts) { p.Tokens, p.Types, p.Merges = nil, nil, nil }, "no token for byte 9"},
 		"bos":    {func(p *Parts) { p.Config.BOS = "<nope>" }, "bos_token"},
 	} {
 		q := p
