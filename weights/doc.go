@@ -10,8 +10,9 @@
 //
 // source.go the Source and its opening; tensor.go Matrix, Vector and Ints; stack.go Experts and
 // LatentUp; scaled.go fp8 and fp4 with scales in another tensor; safetensors.go and gguf.go the two
-// kinds of files and their names; ggufconfig.go and llama3.go a shape from GGUF metadata; expected.go
-// which tensors a shape asks for; train.go the parameters of a model in training.
+// kinds of files and their names; ggufconfig.go, ggufkeys.go and llama3.go a shape from GGUF metadata;
+// expected.go which tensors a shape asks for; finite.go a search for what is no number;
+// fingerprint.go what names a model; train.go the parameters of a model in training.
 //
 // # Caveats
 //
