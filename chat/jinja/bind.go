@@ -63,7 +63,7 @@ func (s scope) reach(v *variable) binding {
 	return binding{up, v.slot}
 }
 
-// inner opens a scope in the same function, outer a scope that is a function of its own.
+// inner opens a scope in the same function, function one that is a function of its own.
 func (s scope) inner() scope {
 	return scope{symbols: newSymbols(s.symbols, s.fn), fn: s.fn}
 }
@@ -93,7 +93,7 @@ func (b *binder) statement(st stmt, s scope) {
 		b.statements(st.body, in)
 		if st.filter != nil {
 			// Its names belong to nobody's scope in Jinja, which then fails to compile; here they mean the outer ones.
-			in.expressionsLoad(st.filter)
+			in.symbols.expressions(st.filter)
 			b.expressions(in, st.filter)
 		}
 		st.frame = frameOf(in)
@@ -135,7 +135,7 @@ func (b *binder) statement(st stmt, s scope) {
 	case *filterBlock:
 		in := s.inner()
 		in.symbols.statements(st.body)
-		in.expressionsLoad(st.filter)
+		in.symbols.expressions(st.filter)
 		b.statements(st.body, in)
 		b.expressions(in, st.filter)
 		st.frame = frameOf(in)
@@ -143,8 +143,6 @@ func (b *binder) statement(st stmt, s scope) {
 		b.block(st, s)
 	}
 }
-
-func (s scope) expressionsLoad(e expr) { s.symbols.expressions(e) }
 
 func (b *binder) forStatement(st *forStmt, s scope) {
 	b.expressions(s, st.iter)

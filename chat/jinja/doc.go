@@ -5,16 +5,16 @@
 //
 // # The path of a template
 //
-//	text ── lex.go: tokens, white space around tags already dropped
+//	text ── lex.go, lex_expr.go: tokens, white space around tags already dropped
 //	     ── parse.go, parse_expr.go: statements and expressions (ast.go)
 //	     ── scope.go, bind.go: every name gets its variable, by the rules of Jinja's compiler
 //	     ── render.go: limits, state of one rendering
 //	     ── exec.go, loop.go: statements; eval.go: expressions
 //	     ── text
 //
-// Values are Python's: value.go and attr.go say which there are and what they hold, compare.go, arith.go, text.go and
-// format.go how they compare, compute and print; methods.go and strmethods.go have their methods, filters.go,
-// filters_seq.go and tests.go the filters and tests, json.go tojson and the reader that keeps the order of keys.
+// Values are Python's: value.go and attr.go say which there are and what they hold; compare.go, arith.go, text.go,
+// format.go and percent.go how they compare, compute and print. methods.go and strmethods.go have their methods,
+// filters*.go and tests.go the filters and tests, json.go tojson and the reader that keeps the order of keys.
 //
 // # Basics
 //

@@ -195,7 +195,7 @@ func (r *renderer) block(st *block, act *activation) {
 	in := r.call(st.frame, nil)
 	in.ctx = act.ctx
 	if st.scoped {
-		in.ctx = &scopeContext{vars: map[string]value{}, parent: map[string]value{}}
+		in.ctx = &environment{vars: map[string]value{}, parent: map[string]value{}}
 		for _, from := range []map[string]value{act.ctx.parent, act.ctx.vars} {
 			for name, v := range from {
 				in.ctx.parent[name] = v

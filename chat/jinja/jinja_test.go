@@ -59,7 +59,7 @@ func TestLimits(t *testing.T) {
 				t.Fatal(err)
 			}
 			start := time.Now()
-			out, err := tmpl.Render(context.Background(), nil, jinja.Options{})
+			out, err := tmpl.Render(context.Background(), nil, jinja.Options{Steps: 2_000_000, Memory: 64 << 20})
 			if !errors.Is(err, jinja.ErrLimit) {
 				t.Errorf("got %.50q and %v, want ErrLimit", out, err)
 			}

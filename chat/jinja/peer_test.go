@@ -66,6 +66,7 @@ func TestPeerTemplates(t *testing.T) {
 	}
 	cmd := exec.Command(python, append([]string{"testdata/render_all.py"}, files...)...)
 	cmd.Stderr = os.Stderr
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s testdata/render_all.py: %v", python, err)

@@ -48,7 +48,7 @@ func (t *Template) Render(ctx context.Context, vars map[string]any, o Options) (
 	if o.Now.IsZero() {
 		o.Now = time.Now()
 	}
-	c := &scopeContext{parent: make(map[string]value, len(vars)), vars: map[string]value{}}
+	c := &environment{parent: make(map[string]value, len(vars)), vars: map[string]value{}}
 	for name, v := range vars {
 		given, err := From(v)
 		if err != nil {
@@ -132,11 +132,11 @@ func (r *renderer) capture(f func()) string {
 	return s
 }
 
-// scopeContext is what names mean that no scope of the template assigns: the caller's variables, then the functions of
+// environment is what names mean that no scope of the template assigns: the caller's variables, then the functions of
 // the environment. Blocks also see what the template assigned at its top, in vars.
-type scopeContext struct{ vars, parent map[string]value }
+type environment struct{ vars, parent map[string]value }
 
-func (c *scopeContext) resolve(name string) value {
+func (c *environment) resolve(name string) value {
 	if v, ok := c.vars[name]; ok {
 		return v
 	}
@@ -150,7 +150,7 @@ func (c *scopeContext) resolve(name string) value {
 type activation struct {
 	vars []value
 	up   *activation
-	ctx  *scopeContext
+	ctx  *environment
 }
 
 func (r *renderer) call(f *frame, up *activation) *activation {

@@ -229,7 +229,7 @@ func byteOffset(s string, i int) int {
 	return at
 }
 
-// escapeHTML is markupsafe.escape for text.
+// htmlEscapes are those of markupsafe.escape.
 var htmlEscapes = strings.NewReplacer("&", "&amp;", ">", "&gt;", "<", "&lt;", "'", "&#39;", `"`, "&#34;")
 
 // escape gives v as Markup, escaped unless it is Markup already.
