@@ -65,11 +65,12 @@ func (c *compressor) newCache() *compressed {
 }
 
 func (k *compressed) reserve(tokens int) {
+	k.tail.reserve(tokens)
 	k.entries = rows(k.entries, tokens/k.c.ratio, k.c.dim)
 }
 
 func (k *compressed) bytes(tokens int) int64 {
-	return k.tail.bytes() + 4*int64(tokens/k.c.ratio)*int64(k.c.dim)
+	return k.tail.bytes(tokens) + 4*int64(tokens/k.c.ratio)*int64(k.c.dim)
 }
 
 func (k *compressed) save(w *stateWriter, n int) {

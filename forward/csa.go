@@ -192,13 +192,14 @@ func (k *windowCache) compressed() []*compressed {
 }
 
 func (k *windowCache) reserve(tokens int) {
+	k.window.reserve(tokens)
 	for _, c := range k.compressed() {
 		c.reserve(tokens)
 	}
 }
 
 func (k *windowCache) bytes(tokens int) int64 {
-	n := k.window.bytes()
+	n := k.window.bytes(tokens)
 	for _, c := range k.compressed() {
 		n += c.bytes(tokens)
 	}

@@ -35,9 +35,17 @@ func newRecent(width, most int, need func(n int) int) recent {
 	return recent{width: width, most: most, need: need}
 }
 
-// bytes is the memory of a recent in use.
-func (r *recent) bytes() int64 {
-	return 4 * int64(r.width) * int64(2*(r.most+recentSlack)+snapshots*r.most)
+// bytes is about the memory that a sequence of so many tokens takes.
+func (r *recent) bytes(tokens int) int64 {
+	return 4 * int64(r.width) * int64(2*min(r.most+recentSlack, tokens)+snapshots*min(r.most, tokens))
+}
+
+// reserve makes room for a sequence of so many tokens, or for as many rows as are ever held while they
+// come one by one.
+func (r *recent) reserve(tokens int) {
+	if n := min(tokens, 2*(r.most+recentSlack)); n*r.width > len(r.rows) {
+		r.rows = rows(r.rows, n, r.width)
+	}
 }
 
 // row is the row of position pos.
@@ -52,7 +60,7 @@ func (r *recent) extend(x []float32, k int) {
 		stay := min(held, keep)
 		old := r.rows[(held-stay)*r.width : held*r.width]
 		if (stay+k)*r.width > len(r.rows) {
-			r.rows = make([]float32, (keep+max(k, keep))*r.width)
+			r.rows = make([]float32, (stay+k+min(stay+k, keep))*r.width)
 		}
 		copy(r.rows, old)
 		r.first = r.n - stay
@@ -102,7 +110,7 @@ func (r *recent) snapshot() {
 	}
 	need := r.need(r.n)
 	if cap(r.spare) < need*r.width {
-		r.spare = make([]float32, 0, r.most*r.width)
+		r.spare = make([]float32, 0, min(r.most, need+need/4)*r.width)
 	}
 	r.saved = append(r.saved, snapshot{r.n, append(r.spare[:0], r.rows[(r.n-need-r.first)*r.width:][:need*r.width]...)})
 	r.spare = nil
@@ -153,9 +161,7 @@ func (r *recent) save(w *stateWriter) {
 // load reads what save wrote for n tokens.
 func (r *recent) load(s *stateReader, n int) {
 	need := r.need(n)
-	if r.rows == nil {
-		r.rows = make([]float32, 2*(r.most+recentSlack)*r.width)
-	}
+	r.reserve(need)
 	s.floats(r.rows[:need*r.width])
 	r.first, r.n, r.saved = n-need, n, nil
 	r.snapshot()
