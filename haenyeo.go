@@ -179,7 +179,7 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) 
 	}
 	q := infer.Request{Tokens: tokens, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, End: m.end}
 	if m.tok != nil {
-		q.Text = m.tok.Stream(true)
+		q.Text, q.TokenBytes = m.tok.Stream(true), m.tok.TokenBytes
 	}
 	session, err := infer.NewSession(m.net, len(tokens)+r.MaxTokens)
 	if err != nil {

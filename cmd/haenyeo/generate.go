@@ -10,16 +10,12 @@ import (
 )
 
 type generateCmd struct {
-	Model       string   `arg:"" help:"Model directory or .gguf file."`
-	Prompt      *string  `placeholder:"TEXT" help:"Text to continue; read from stdin when neither this nor --tokens is given."`
-	Tokens      idList   `placeholder:"IDS" help:"Prompt as comma-separated token ids."`
-	MaxTokens   *int     `placeholder:"N" help:"Stop after N new tokens, also beyond the model's window. Default: 256, or where the window ends."`
-	Temperature *float64 `placeholder:"X" help:"0 takes the most probable token. Default: what generation_config.json says, else 0."`
-	TopK        *int     `placeholder:"N" help:"Sample from the N most probable tokens only; 0: all."`
-	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability."`
-	MinP        *float64 `placeholder:"X" help:"Sample from tokens at least X times as probable as the first."`
-	Seed        uint64   `default:"1" placeholder:"N" help:"Same seed, same text. Default: ${default}."`
-	Stop        []string `sep:"none" placeholder:"TEXT" help:"Stop before this text; may be given several times."`
+	Model     string   `arg:"" help:"Model directory or .gguf file."`
+	Prompt    *string  `placeholder:"TEXT" help:"Text to continue; read from stdin when neither this nor --tokens is given."`
+	Tokens    idList   `placeholder:"IDS" help:"Prompt as comma-separated token ids."`
+	MaxTokens *int     `placeholder:"N" help:"Stop after N new tokens, also beyond the model's window. Default: 256, or where the window ends."`
+	Stop      []string `sep:"none" placeholder:"TEXT" help:"Stop before this text; may be given several times."`
+	samplingFlags
 	arithmetic
 }
 
@@ -49,13 +45,8 @@ func (c *generateCmd) Run(a *app) error {
 	}
 	defer m.Close()
 	r := haenyeo.Request{Tokens: c.Tokens, Sampling: m.Sampling(), Stop: c.Stop}
-	r.Seed = c.Seed
-	set(&r.Temperature, c.Temperature)
-	set(&r.TopK, c.TopK)
-	set(&r.TopP, c.TopP)
-	set(&r.MinP, c.MinP)
-	if err := r.Sampling.Validate(); err != nil {
-		return usageError{err}
+	if err := c.apply(&r.Sampling, m.Tokenizer() != nil); err != nil {
+		return err
 	}
 	if len(c.Tokens) == 0 {
 		text, err := a.prompt(c.Prompt)
