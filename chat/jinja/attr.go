@@ -101,6 +101,8 @@ func pick(items []value, i int64) value {
 // slice is x[start:stop:step]; none stands for a bound that is left out.
 func (r *renderer) slice(x, start, stop, step value) value {
 	checkDefined(x)
+	s, _ := text(x)
+	r.step(len(s) / bytesPerStep)
 	n, ok := length(x)
 	switch x.(type) {
 	case string, markup, *list, *tuple, *span:
@@ -157,7 +159,6 @@ func (r *renderer) slice(x, start, stop, step value) value {
 	}
 	switch x := x.(type) {
 	case string, markup:
-		s, _ := text(x)
 		return like(x, r.sliceText(s, n, lo, by, count))
 	case *list:
 		return &list{r.sliceItems(x.items, lo, by, count)}
@@ -192,7 +193,6 @@ func (r *renderer) sliceItems(items []value, lo, by, count int64) []value {
 
 // sliceText cuts count characters out of s, which has n.
 func (r *renderer) sliceText(s string, n int, lo, by, count int64) string {
-	r.step(len(s) / bytesPerStep)
 	if count == 0 {
 		return ""
 	}

@@ -23,7 +23,11 @@ func (r *renderer) equalAt(a, b value, depth int) bool {
 	}
 	if x, ok := text(a); ok {
 		y, ok := text(b)
-		return ok && x == y
+		if !ok || len(x) != len(y) {
+			return false
+		}
+		r.step(len(x) / bytesPerStep)
+		return x == y
 	}
 	switch a := a.(type) {
 	case none:
@@ -185,6 +189,7 @@ func (r *renderer) order(a, b value, op string, depth int) bool {
 	}
 	if x, ok := text(a); ok {
 		if y, ok := text(b); ok {
+			r.step(min(len(x), len(y)) / bytesPerStep)
 			return holds(strings.Compare(x, y)) // UTF-8 keeps the order of code points
 		}
 	}
@@ -235,9 +240,10 @@ func (r *renderer) hash(v value, depth int) (h any, ok bool) {
 	r.step(1)
 	switch v := v.(type) {
 	case string:
+		r.step(len(v) / bytesPerStep)
 		return v, true
 	case markup:
-		return string(v), true
+		return r.hash(string(v), depth)
 	case bool:
 		n, _ := integer(v)
 		return n, true

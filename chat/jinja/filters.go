@@ -26,6 +26,8 @@ func filterOf(name string) filterFunc {
 	case "length", "count":
 		return func(r *renderer, x value, a args) value {
 			a.positional(name, 0, 0)
+			s, _ := text(x)
+			r.step(len(s) / bytesPerStep)
 			n, ok := length(x)
 			if !ok {
 				fail(0, "a %s has no length", typeName(x))

@@ -40,6 +40,7 @@ func sequenceFilter(name string) filterFunc {
 		return func(r *renderer, x value, a args) value {
 			a.bind(name)
 			if s, ok := text(x); ok {
+				r.step(len(s) / bytesPerStep)
 				n := runeCount(s)
 				return like(x, r.sliceText(s, n, int64(n)-1, -1, int64(n)))
 			}

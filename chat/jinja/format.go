@@ -467,6 +467,7 @@ func (f *formatter) lookup(name string) value {
 		}
 		f.manual = true
 	default:
+		f.r.step(len(f.a.named))
 		for _, a := range f.a.named {
 			if a.name == first {
 				v = a.v

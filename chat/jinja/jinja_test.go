@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -48,6 +49,8 @@ func TestLimits(t *testing.T) {
 		"chained generators": `{% set ns = namespace(g=[1]) %}{% for i in range(90000) %}{% set ns.g = ns.g|map('string') %}{% endfor %}{{ ns.g|list }}`,
 		"macro makes text":   `{% macro m(s) %}{{ s }}{{ s }}{% endmacro %}{% set ns = namespace(s='xx') %}{% for i in range(99) %}{% set ns.s = m(ns.s) %}{% endfor %}`,
 		"split":              `{% set x = 'x ' * 10**6 %}{% for i in range(99999) %}{% set y = x.split() %}{% endfor %}`,
+		"long keys":          `{% set x = 'x' * 10**7 %}{% set d = {x: 1} %}{% for i in range(99999) %}{% set y = d[x] %}{% endfor %}`,
+		"long texts":         `{% set x = 'x' * 10**7 %}{% set y = 'x' * 10**7 %}{% for i in range(99999) %}{% set z = x == y and x < y or x|length or x[::2] or x is lower %}{% endfor %}`,
 		"searching":          `{% set x = 'x' * 10**7 %}{% for i in range(99999) %}{% set y = 'y' in x %}{% endfor %}`,
 		"sorting":            `{% set x = range(99999)|list %}{% for i in range(99999) %}{% set y = x|sort %}{% endfor %}`,
 		"unpacking":          `{% for i in range(99999) %}{% for i in range(99999) %}{% set a, b = 'xy' %}{% endfor %}{% endfor %}`,
@@ -209,6 +212,13 @@ func FuzzRender(f *testing.F) {
 	g := loadGolden(f)
 	for _, c := range g.Cases {
 		f.Add(c.Template)
+	}
+	for _, name := range []string{"plain.jinja", "tools.jinja", "everything.jinja"} {
+		template, err := os.ReadFile("testdata/templates/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(template))
 	}
 	var raw map[string]json.RawMessage
 	if err := json.Unmarshal(g.Vars, &raw); err != nil {

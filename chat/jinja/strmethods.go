@@ -164,6 +164,7 @@ func textMethod(name string) method {
 			s, _ := text(self)
 			n := needInteger(name, a.positional(name, 1, 1)[0])
 			sign := ""
+			r.step(len(s) / bytesPerStep)
 			if s != "" && (s[0] == '-' || s[0] == '+') {
 				sign = s[:1]
 			}
@@ -401,6 +402,7 @@ func (r *renderer) find(name, s, sub string, start, stop value) value {
 }
 
 func (r *renderer) justify(name, s, fill string, width int64) string {
+	r.step(len(s) / bytesPerStep)
 	pad := width - int64(runeCount(s))
 	if pad <= 0 {
 		return s

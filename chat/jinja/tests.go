@@ -106,10 +106,13 @@ func simpleTest(name string) func(r *renderer, x value) bool {
 		}
 	case "escaped":
 		return func(r *renderer, x value) bool { _, ok := x.(markup); return ok }
-	case "lower":
-		return func(r *renderer, x value) bool { return oneCase(r.str(x), isLower, isUpper) }
-	case "upper":
-		return func(r *renderer, x value) bool { return oneCase(r.str(x), isUpper, isLower) }
+	case "lower", "upper":
+		is := textTest("is" + name)
+		return func(r *renderer, x value) bool {
+			s := r.str(x)
+			r.step(len(s) / bytesPerStep)
+			return is(s)
+		}
 	case "odd":
 		return remainder(1)
 	case "even":

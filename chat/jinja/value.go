@@ -196,6 +196,10 @@ func truth(v value) bool {
 		return v.Sign() != 0
 	case float64:
 		return v != 0
+	case string:
+		return v != ""
+	case markup:
+		return v != ""
 	}
 	if n, ok := length(v); ok {
 		return n > 0
