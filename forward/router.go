@@ -117,6 +117,9 @@ func (t *routerTask) Do(_, i int) {
 
 func (t *routerTask) weights(s []float32, ids []int32, w []float32) {
 	var sum float32
+	for _, v := range s {
+		sum += v - v // 0, or NaN where a score is none: an expert that comparing passed over must not go unnoticed
+	}
 	for j, id := range ids {
 		w[j] = s[id]
 		sum += s[id]
@@ -127,6 +130,9 @@ func (t *routerTask) weights(s []float32, ids []int32, w []float32) {
 	}
 	for j := range w {
 		w[j] *= f
+	}
+	if sum != sum {
+		w[0] = sum
 	}
 }
 

@@ -413,6 +413,28 @@ func TestNaNWeights(t *testing.T) {
 	}
 }
 
+// An expert whose score is no number is passed over when experts are compared, and must not go unnoticed.
+func TestNaNRouter(t *testing.T) {
+	for name, cfg := range shapes {
+		m := random(t, cfg, model.Options{})
+		for _, p := range m.Params() {
+			if !strings.HasSuffix(p.Name, "mlp.gate.weight") {
+				continue
+			}
+			was := p.Data[len(p.Data)-1]
+			p.Data[len(p.Data)-1] = float32(math.NaN())
+			n := fromModel(t, m, Options{})
+			for _, tokens := range [][]int32{{7}, {3, 7, 5}} {
+				err := n.Run(context.Background(), []*Step{{Cache: newCache(t, n, 10), Tokens: tokens}})
+				if err == nil || !strings.Contains(err.Error(), "NaN") {
+					t.Errorf("%s, %s: %v", name, p.Name, err)
+				}
+			}
+			p.Data[len(p.Data)-1] = was
+		}
+	}
+}
+
 // A file that is cut while it is in use ends a run with an error that names it.
 func TestCutFile(t *testing.T) {
 	if runtime.GOOS == "windows" {
