@@ -494,14 +494,26 @@ func TestSparseGGUF(t *testing.T) {
 	}
 }
 
-// TestHyperMTP compares the MTP layer of V4.
-func TestHyperMTP(t *testing.T) {
-	dir := filepath.Join("testdata", "deepseek_v4_mtp")
-	x := openExpected(t, filepath.Join(dir, "expected.safetensors"))
-	ids, _ := x.ints("input_ids")
-	for _, chunk := range []int{0, 1, 10, 50} {
-		n := open(t, dir, Options{Rounding: None, MTP: true, MaxTokens: chunk})
-		got := must[[]float32](t)(n.MTPLogits(context.Background(), ids))
-		wantNear(t, fmt.Sprintf("logits in chunks of %d", chunk), got, x.floats("mtp.logits"), goldenLimit(t, dir))
+// TestSparseMTP compares the MTP layers of V3.2 and V4.
+func TestSparseMTP(t *testing.T) {
+	for _, c := range []struct {
+		name, logits string
+		options      Options
+	}{
+		{"deepseek_v4_mtp", "mtp.logits", Options{}},
+		{"deepseek_v32", "mtp.logits_h_after_final_norm", Options{}},
+		{"deepseek_v32", "mtp.logits_h_before_final_norm", Options{MTPBeforeNorm: true}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := filepath.Join("testdata", c.name)
+			x := openExpected(t, filepath.Join(dir, "expected.safetensors"))
+			ids, _ := x.ints("input_ids")
+			o := c.options
+			o.Rounding, o.MTP = None, true
+			for _, o.MaxTokens = range []int{0, 1, 10, 50} {
+				got := must[[]float32](t)(open(t, dir, o).MTPLogits(context.Background(), ids))
+				wantNear(t, fmt.Sprintf("logits in chunks of %d", o.MaxTokens), got, x.floats(c.logits), goldenLimit(t, dir))
+			}
+		})
 	}
 }
