@@ -8,6 +8,9 @@ import (
 	"testing"
 
 	"github.com/haenyeo/haenyeo/forward"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
 // logitsOf returns the logits after every token, each a copy.
@@ -151,9 +154,34 @@ func TestPerplexityRefuses(t *testing.T) {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}
+	if _, err := Perplexity(context.Background(), net, tokens, PerplexityOptions{Against: smallerVocabulary(t)}); err == nil || !strings.Contains(err.Error(), "vocabularies") {
+		t.Errorf("another vocabulary: %v", err)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	_, err := Perplexity(ctx, net, tokens, PerplexityOptions{Context: 10, Progress: func(int, int) { cancel() }})
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "window 2 of 3") {
 		t.Errorf("cancelled: %v", err)
 	}
+}
+
+// smallerVocabulary is a model that knows 64 ids.
+func smallerVocabulary(t *testing.T) *forward.Net {
+	t.Helper()
+	e, err := kernel.New(1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	m, err := model.New(&model.Config{
+		ModelType: "llama", VocabSize: 64, HiddenSize: 16, IntermediateSize: 16, NumHiddenLayers: 1, NumAttentionHeads: 2, NumKeyValueHeads: 1, HeadDim: 8,
+	}, e, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Init(1)
+	net, err := forward.New(weights.FromModel(m), e, forward.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return net
 }

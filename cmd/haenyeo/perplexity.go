@@ -91,6 +91,9 @@ func (c *perplexityCmd) report(a *app, r *infer.PerplexityResult) error {
 	}
 	if !a.JSON {
 		a.print("perplexity %.4f ± %.4f (%.4f bits a token) over %d tokens in %d windows", value, spread, r.Bits(), r.N, r.Windows)
+		if r.Left > 0 {
+			a.print("%d tokens of the text were left out", r.Left)
+		}
 		if c.Against != "" {
 			other, spread := r.Against.Perplexity()
 			a.print("of %s %.4f ± %.4f", c.Against, other, spread)
