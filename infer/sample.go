@@ -96,7 +96,7 @@ func (s *sampler) next(logits []float32) (int32, error) {
 		}
 		return 0, err
 	}
-	if scale := 1 / s.Temperature; !math.IsInf(scale, 0) {
+	if scale := 1 / s.Temperature; scale < 1e300 {
 		best = s.draw(x, best, scale)
 	}
 	s.accept(best)

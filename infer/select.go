@@ -106,6 +106,9 @@ const leastWeight = 1e-14
 
 var leastExponent = math.Log(leastWeight)
 
+// leastWeighed is the exponent of a weight that no sum in float64 notices.
+const leastWeighed = -60
+
 // exponent is what the weight of a logit is the exponential of.
 func (d *distribution) exponent(logit float32) float64 { return (float64(logit) - d.top) * d.scale }
 
@@ -114,22 +117,41 @@ func (d *distribution) logit(weight float64) float32 {
 	return float32(d.top + (math.Log(max(weight, leastWeight))-1e-6)/d.scale - 1e-6*math.Abs(d.top))
 }
 
-// sum returns the sum of all weights and keeps those of the blocks. Weights under exp(-60) are taken for that, which
-// no sum in float64 notices, so that the loop has no branch.
+// sum returns the sum of all weights and keeps those of the blocks.
 func (d *distribution) sum() (total float64) {
 	b := d.blocks
 	b.sums = b.sums[:0]
 	for i, m := range b.max {
 		var s float64
 		if d.exponent(m) >= leastExponent {
-			for _, v := range d.block(i) {
-				s += exp(max(d.exponent(v), -60))
-			}
+			s = d.sumOf(d.block(i))
 		}
 		b.sums = append(b.sums, s)
 		total += s
 	}
 	return total
+}
+
+// sumOf is the sum of the weights of x. It is exp with everything that is the same for all of x taken out of the
+// loop, which is most of the cost of a token drawn from a whole vocabulary.
+func (d *distribution) sumOf(x []float32) (s float64) {
+	const (
+		unit = math.Ln2 / expSteps
+		c2   = unit * unit / 2
+		c3   = unit * unit * unit / 6
+	)
+	top, scale := d.top, d.scale/unit
+	for _, v := range x {
+		y := (float64(v) - top) * scale
+		if y < leastWeighed/unit {
+			continue
+		}
+		t := y + expShift
+		r := y - (t - expShift) // |r| <= 1/2
+		k := math.Float64bits(t)
+		s += (1 + r*(unit+r*(c2+r*c3))) * math.Float64frombits(expTable[k%expSteps]+k/expSteps<<52)
+	}
+	return s
 }
 
 // pick returns the id at which the running sum of the weights passes u. sum came before.
@@ -181,7 +203,7 @@ func (d *distribution) most(c, scratch []candidate, share, sum float64) (_, _ []
 	scratch = scratch[:0]
 	for i := range d.blocks.max {
 		v := d.block(i)[0]
-		scratch = append(scratch, candidate{weight: exp(max(d.exponent(v), -60)), key: -v, id: int32(i)})
+		scratch = append(scratch, candidate{weight: exp(max(d.exponent(v), leastWeighed)), key: -v, id: int32(i)})
 	}
 	c = d.atLeast(c, -cutoff(scratch, 0.8*rest/blockSize).key)
 	if d.weigh(c) < share*sum {
@@ -288,24 +310,25 @@ func partition(c []candidate) (at int, weight float64) {
 	return at, weight
 }
 
+const (
+	expSteps = 128
+	expShift = 3 << 51 // adding it rounds to a whole number, which the low bits then hold
+)
+
 // exp is the exponential function for -700 <= x <= 0, to 11 digits: 2^(k/128) from a table times a polynomial. The
 // one of package math takes several times as long.
 func exp(x float64) float64 {
-	const (
-		steps = 128
-		shift = 3 << 51 // adding it rounds to a whole number, which the low bits then hold
-	)
-	t := x*(steps/math.Ln2) + shift
-	k := int(int32(math.Float64bits(t)))
-	r := x - (t-shift)*(math.Ln2/steps) // |r| <= ln2/256
-	p := 1 + r*(1+r*(0.5+r*(1./6)))
-	return p * math.Float64frombits(expTable[k&(steps-1)]+uint64(k>>7)<<52)
+	const unit = math.Ln2 / expSteps
+	t := x*(1/unit) + expShift
+	r := x - (t-expShift)*unit // |r| <= unit/2
+	k := math.Float64bits(t)
+	return (1 + r*(1+r*(0.5+r*(1./6)))) * math.Float64frombits(expTable[k%expSteps]+k/expSteps<<52)
 }
 
 // expTable holds the bits of 2^(i/128).
-var expTable = func() (t [128]uint64) {
+var expTable = func() (t [expSteps]uint64) {
 	for i := range t {
-		t[i] = math.Float64bits(math.Exp2(float64(i) / 128))
+		t[i] = math.Float64bits(math.Exp2(float64(i) / expSteps))
 	}
 	return t
 }()
