@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/haenyeo/haenyeo/internal/diskspace"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -507,7 +509,7 @@ func TestRoom(t *testing.T) {
 	if _, err := pull(t, c, Options{}); err != nil {
 		t.Error(err)
 	}
-	if free, known := freeSpace(t.TempDir()); known && free <= 0 {
+	if free, known := diskspace.Free(t.TempDir()); known && free <= 0 {
 		t.Errorf("%d bytes free", free)
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+
+	"github.com/haenyeo/haenyeo/internal/diskspace"
 )
 
 // filesAtOnce limits how many files are fetched side by side: enough that small ones do not wait for
@@ -243,7 +245,7 @@ func (s *session) describe(ctx context.Context, j *job) error {
 
 // room refuses to begin what will not fit on the disk.
 func (c *Client) room(jobs []*job) error {
-	free := freeSpace
+	free := diskspace.Free
 	if c.hooks.free != nil {
 		free = c.hooks.free
 	}

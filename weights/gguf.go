@@ -33,27 +33,42 @@ func (g *ggufFiles) find(name string) (tensor, bool) {
 	if g.v4 {
 		return g.findV4(name)
 	}
+	if own, ok := ggufName(name); ok {
+		t, ok := g.plain(own)
+		if !ok && strings.HasSuffix(own, ".nextn.shared_head_norm.weight") {
+			return g.plain("output_norm.weight") // as in the programs that write such files
+		}
+		return t, ok
+	}
+	rest, ok := strings.CutPrefix(name, "model.layers.")
+	number, rest, _ := strings.Cut(rest, ".")
+	if expert, found := strings.CutPrefix(rest, "mlp.experts."); ok && found {
+		return g.expert("blk."+number+".", expert)
+	}
+	return tensor{}, false
+}
+
+// GGUFName is the name that a GGUF gives the tensor which a model of shape c publishes under name; false for
+// experts and for the two halves of eh_proj of V4, of which it keeps several together.
+func GGUFName(c *model.Config, name string) (string, bool) {
+	if c.ModelType == "deepseek_v4" {
+		return ggufNameV4(name, c.NumHiddenLayers)
+	}
+	return ggufName(name)
+}
+
+func ggufName(name string) (string, bool) {
 	if own, ok := ends[name]; ok {
-		return g.plain(own)
+		return own, true
 	}
 	rest, ok := strings.CutPrefix(name, "model.layers.")
 	if !ok {
-		return tensor{}, false
+		return "", false
 	}
 	number, rest, _ := strings.Cut(rest, ".")
-	if expert, ok := strings.CutPrefix(rest, "mlp.experts."); ok {
-		return g.expert("blk."+number+".", expert)
-	}
 	base, suffix := splitSuffix(rest)
 	own, ok := layerNames[base]
-	if !ok {
-		return tensor{}, false
-	}
-	t, ok := g.plain("blk." + number + "." + own + suffix)
-	if !ok && own == "nextn.shared_head_norm" {
-		return g.plain("output_norm.weight") // as in the programs that write such files
-	}
-	return t, ok
+	return "blk." + number + "." + own + suffix, ok
 }
 
 // splitSuffix takes ".weight" or ".bias" off a name. A name without either is a parameter of its own,
@@ -116,26 +131,18 @@ var layerNames = map[string]string{
 }
 
 func (g *ggufFiles) findV4(name string) (tensor, bool) {
-	if own, ok := endsV4[name]; ok {
-		return g.plain(own)
-	}
-	part, rest, _ := strings.Cut(name, ".")
-	number, rest, _ := strings.Cut(rest, ".")
-	switch part {
-	case "layers":
-	case "mtp":
+	if strings.HasPrefix(name, "mtp.") {
 		if t, ok := g.plain(name); ok {
 			return t, true // a variant that holds nothing but the MTP layer keeps the published names
 		}
-		k, err := strconv.Atoi(number)
-		if err != nil || k < 0 || k > 1<<20 {
-			return tensor{}, false
-		}
-		number = strconv.Itoa(g.layers + k)
-	default:
+	}
+	if own, ok := ggufNameV4(name, g.layers); ok {
+		return g.plain(own)
+	}
+	block, rest, ok := blockV4(name, g.layers)
+	if !ok {
 		return tensor{}, false
 	}
-	block := "blk." + number + "."
 	if expert, ok := strings.CutPrefix(rest, "ffn.experts."); ok {
 		return g.expert(block, expert)
 	}
@@ -147,15 +154,42 @@ func (g *ggufFiles) findV4(name string) (tensor, bool) {
 		}
 		return columns(t, rest == "h_proj.weight"), true
 	}
-	base, suffix := splitSuffix(rest)
-	if rest == "ffn.gate.bias" {
-		return g.plain(block + "exp_probs_b.bias")
+	return tensor{}, false
+}
+
+func ggufNameV4(name string, layers int) (string, bool) {
+	if own, ok := endsV4[name]; ok {
+		return own, true
 	}
-	own, ok := layerNamesV4[base]
+	block, rest, ok := blockV4(name, layers)
 	if !ok {
-		return tensor{}, false
+		return "", false
 	}
-	return g.plain(block + own + suffix)
+	if rest == "ffn.gate.bias" {
+		return block + "exp_probs_b.bias", true
+	}
+	base, suffix := splitSuffix(rest)
+	own, ok := layerNamesV4[base]
+	return block + own + suffix, ok
+}
+
+// blockV4 turns the layer in a name of V4 into the block that it is in a GGUF, where MTP layers come after
+// the others; rest is the name without it.
+func blockV4(name string, layers int) (block, rest string, ok bool) {
+	part, rest, _ := strings.Cut(name, ".")
+	number, rest, _ := strings.Cut(rest, ".")
+	switch part {
+	case "layers":
+	case "mtp":
+		k, err := strconv.Atoi(number)
+		if err != nil || k < 0 || k > 1<<20 {
+			return "", "", false
+		}
+		number = strconv.Itoa(layers + k)
+	default:
+		return "", "", false
+	}
+	return "blk." + number + ".", rest, true
 }
 
 var endsV4 = map[string]string{

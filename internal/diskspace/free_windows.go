@@ -1,9 +1,9 @@
-package hub
+package diskspace
 
 import "golang.org/x/sys/windows"
 
-// freeSpace returns the bytes that may still be written below dir, false when that is unknown.
-func freeSpace(dir string) (int64, bool) {
+// Free returns the bytes that may still be written below dir, false when that is unknown.
+func Free(dir string) (int64, bool) {
 	path, err := windows.UTF16PtrFromString(dir)
 	if err != nil {
 		return 0, false

@@ -1,11 +1,11 @@
 //go:build linux || darwin || freebsd
 
-package hub
+package diskspace
 
 import "golang.org/x/sys/unix"
 
-// freeSpace returns the bytes that may still be written below dir, false when that is unknown.
-func freeSpace(dir string) (int64, bool) {
+// Free returns the bytes that may still be written below dir, false when that is unknown.
+func Free(dir string) (int64, bool) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(dir, &st); err != nil || st.Bsize <= 0 {
 		return 0, false
