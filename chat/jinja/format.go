@@ -224,7 +224,7 @@ func (r *renderer) grouped(f formatSpec, digits string, every, prefix int) strin
 		return digits
 	}
 	whole, rest := digits, ""
-	if i := strings.IndexAny(digits, ".eE"); i >= 0 {
+	if i := strings.IndexAny(digits, ".eE"); i >= 0 && every == 3 { // an e among hexadecimal digits is none
 		whole, rest = digits[:i], digits[i:]
 	}
 	if f.align == '=' && f.fill == "0" {
