@@ -260,7 +260,8 @@ func (c *sparseCase) compareWays(t *testing.T, r Rounding, what string, got, wan
 	}
 }
 
-// TestSparseCuts reads the text in steps of every kind.
+// TestSparseCuts reads the text in steps of every kind. V4 gives the same bits: all its matrices are small
+// here, and its attention has one form.
 func TestSparseCuts(t *testing.T) {
 	for _, dir := range sparseCases(t) {
 		t.Run(dir, func(t *testing.T) {
@@ -273,6 +274,9 @@ func TestSparseCuts(t *testing.T) {
 					{1, 40}, {40, 1, 1}, {3, 1, 9}, {len(ids) - 1, 1}} {
 					got := readCut(t, whole, newCache(t, whole, len(ids)), ids, cuts...)
 					c.compareWays(t, rounding, fmt.Sprintf("logits in steps of %v", cuts), got, want)
+					if whole.cfg.ModelType == "deepseek_v4" && !slices.Equal(got, want) {
+						t.Errorf("%slogits in steps of %v: other bits", roundings[rounding], cuts)
+					}
 				}
 				for _, chunk := range []int{1, 5, 32, 100} {
 					n := open(t, dir, Options{Rounding: rounding, MaxTokens: chunk})

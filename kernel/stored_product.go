@@ -25,8 +25,13 @@ type StoredProduct struct {
 
 // FewRows is up to how many rows a product computes as dot products, each row as if it were alone: its
 // bits do not depend on the others. With more rows they do not depend on the others either, as long as
-// there are more than FewRows.
+// there are more than FewRows. Small matrices know no such border, see smallMatrix.
 const FewRows = 16
+
+// smallMatrix is up to how many elements a matrix stays in a core's caches. Memory does not bound its
+// products, so that in float32 the micro-kernels make all of them: their bits do not depend on the rows at
+// all, and a small model gives the same logits however a text is cut.
+const smallMatrix = 1 << 16
 
 // MultiplyStored computes independent products in parallel; what they write must not overlap. dt is the
 // arithmetic of products of more than FewRows rows; the others are made in float32.
@@ -112,7 +117,7 @@ func (t *storedTask) cut(workers int) {
 		p := &t.ps[i]
 		work += p.W.N * p.W.K * (p.Rows + 8)
 		at := -1
-		if p.Rows > FewRows && t.packs(p) {
+		if t.tiles(p) && t.packs(p) {
 			if at = t.same(i); at < 0 {
 				k, _ := p.sizes()
 				at = words
@@ -148,7 +153,7 @@ func (t *storedTask) cutProduct(i, share int) {
 	switch {
 	case p.Transposed: // every part would decode all of W
 		width = n
-	case p.Rows > FewRows:
+	case t.tiles(p):
 		unit := t.r.nr
 		width = min((width+unit-1)/unit, t.r.wide) * unit
 		for width > unit && width*padSteps(stepsOf(k, t.r.pair)) > panelWords {
@@ -160,6 +165,11 @@ func (t *storedTask) cutProduct(i, share int) {
 	for lo := 0; lo < n; lo += width {
 		t.parts = append(t.parts, storedPart{int32(i), int32(lo), int32(min(lo+width, n))})
 	}
+}
+
+// tiles says whether the micro-kernels compute p.
+func (t *storedTask) tiles(p *StoredProduct) bool {
+	return p.Rows > FewRows || !t.r.pair && p.W.N*p.W.K <= smallMatrix
 }
 
 // packs says whether the route cannot multiply X of p where it lies.
@@ -193,7 +203,7 @@ func (t *storedTask) Do(worker, i int) {
 	part := t.parts[i]
 	p, lo, hi := &t.ps[part.product], int(part.lo), int(part.hi)
 	switch {
-	case p.Rows > FewRows:
+	case t.tiles(p):
 		t.many(sc, p, t.offset[part.product], lo, hi)
 	case p.Transposed:
 		t.fewTransposed(sc, p)
