@@ -81,7 +81,7 @@ type running struct {
 }
 
 // run measures with the model of the flags.
-func (c *running) run(a *app, f func(e *kernel.Engine, net *forward.Net) (bench.Result, error)) error {
+func (c *running) run(a *app, f func(e *kernel.Engine, net *forward.Net, bytes int64) (bench.Result, error)) error {
 	if c.Runs < 1 || c.Prompt < 0 {
 		return misuse("--runs and --prompt: at least 1")
 	}
@@ -91,7 +91,7 @@ func (c *running) run(a *app, f func(e *kernel.Engine, net *forward.Net) (bench.
 			return err
 		}
 		defer m.Close()
-		return a.measure(f(m.Engine(), m.Net()))
+		return a.measure(f(m.Engine(), m.Net(), m.Source().TokenBytes()))
 	}
 	e, err := a.compute()
 	if err != nil {
@@ -107,11 +107,12 @@ func (c *running) run(a *app, f func(e *kernel.Engine, net *forward.Net) (bench.
 		return err
 	}
 	m.Init(1)
-	net, err := forward.New(weights.FromModel(m), e, forward.Options{DType: parseDType(c.DType)})
+	src := weights.FromModel(m)
+	net, err := forward.New(src, e, forward.Options{DType: parseDType(c.DType)})
 	if err != nil {
 		return err
 	}
-	return a.measure(f(e, net))
+	return a.measure(f(e, net, src.TokenBytes()))
 }
 
 type benchDecodeCmd struct {
@@ -124,8 +125,8 @@ func (benchDecodeCmd) Help() string {
 }
 
 func (c *benchDecodeCmd) Run(a *app) error {
-	return c.run(a, func(e *kernel.Engine, net *forward.Net) (bench.Result, error) {
-		return bench.Decode(a.ctx, e, net, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 32), New: c.New, Runs: c.Runs})
+	return c.run(a, func(e *kernel.Engine, net *forward.Net, bytes int64) (bench.Result, error) {
+		return bench.Decode(a.ctx, e, net, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 32), New: c.New, Runs: c.Runs, TokenBytes: bytes})
 	})
 }
 
@@ -136,7 +137,7 @@ func (benchPrefillCmd) Help() string {
 }
 
 func (c *benchPrefillCmd) Run(a *app) error {
-	return c.run(a, func(e *kernel.Engine, net *forward.Net) (bench.Result, error) {
+	return c.run(a, func(e *kernel.Engine, net *forward.Net, bytes int64) (bench.Result, error) {
 		return bench.Prefill(a.ctx, e, net, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 512), Runs: c.Runs})
 	})
 }

@@ -18,6 +18,8 @@ type Running struct {
 	Prompt int // tokens
 	New    int // tokens
 	Runs   int
+
+	TokenBytes int64 // of weights that a token meets
 }
 
 func (r *Running) fit(c *model.Config) {
@@ -79,10 +81,8 @@ func Decode(ctx context.Context, e *kernel.Engine, net *forward.Net, r Running) 
 	if err != nil {
 		return Result{}, err
 	}
-	_, active := net.Config().Sizes()
-	bytes := float64(active) * map[kernel.DType]float64{kernel.F32: 4, kernel.BF16: 2}[r.DType]
 	res := result(fmt.Sprintf("decode %d after %d %v", r.New, r.Prompt, r.DType), "tokens/s", rates, 0, e.Pool().Threads())
-	res.of(machine.ReadBandwidth(e, 150*time.Millisecond) / bytes) // last: it takes more memory than the model
+	res.of(machine.ReadBandwidth(e, 150*time.Millisecond) / float64(r.TokenBytes)) // last: it takes more memory than the model
 	return res, nil
 }
 
