@@ -48,7 +48,7 @@ func (e *Engine) Shared(a *Shared) {
 	}
 	// Every task packs the entries again, so heads are divided only when there are too few tokens.
 	t.heads = min(a.H, headBlock)
-	for t.heads > 8 && a.T*((a.H+t.heads-1)/t.heads) < 2*e.pool.Threads() {
+	for t.heads > 8 && a.T*((a.H+t.heads-1)/t.heads) < e.pool.Threads() {
 		t.heads = (t.heads + 1) / 2
 	}
 	t.blocks = (a.H + t.heads - 1) / t.heads
