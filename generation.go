@@ -33,6 +33,9 @@ func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
 		TopK        int             `json:"top_k"`
 		TopP        float64         `json:"top_p"`
 		MinP        float64         `json:"min_p"`
+		TypicalP    float64         `json:"typical_p"`
+		Repetition  float64         `json:"repetition_penalty"`
+		NoRepeat    int             `json:"no_repeat_ngram_size"`
 		EOS         json.RawMessage `json:"eos_token_id"`
 	}
 	if err := json.Unmarshal(text, &c); err != nil {
@@ -48,7 +51,8 @@ func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
 	if err != nil {
 		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q: eos_token_id: %w", path, err)
 	}
-	s := infer.Sampling{Temperature: 1, TopK: c.TopK, TopP: c.TopP, MinP: c.MinP}
+	s := infer.Sampling{Temperature: 1, TopK: c.TopK, TopP: c.TopP, MinP: c.MinP, TypicalP: c.TypicalP, RepetitionPenalty: c.Repetition}
+	s.NoRepeat.N = c.NoRepeat
 	if c.Temperature != nil {
 		s.Temperature = *c.Temperature
 	}
@@ -56,7 +60,7 @@ func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
 		return infer.Sampling{}, nil, fmt.Errorf("%w (in %q): repair or remove it", err, path)
 	}
 	if !c.DoSample {
-		s = infer.Sampling{} // what it says is not in use
+		s = infer.Sampling{RepetitionPenalty: s.RepetitionPenalty, NoRepeat: s.NoRepeat} // the rest is not in use
 	}
 	return s, end, nil
 }

@@ -166,6 +166,7 @@ func TestGenerationConfig(t *testing.T) {
 		`{"eos_token_id": 7, "temperature": 0.6}`:                             {end: []int32{7}}, // do_sample is missing: greedy
 		`{"do_sample": true, "eos_token_id": [7, 9]}`:                         {s: infer.Sampling{Temperature: 1}, end: []int32{7, 9}},
 		`{"do_sample": true, "temperature": 0.6, "top_p": 0.95, "top_k": 20}`: {s: infer.Sampling{Temperature: 0.6, TopP: 0.95, TopK: 20}},
+		`{"repetition_penalty": 1.2, "no_repeat_ngram_size": 3, "top_k": 5}`:  {s: infer.Sampling{RepetitionPenalty: 1.2, NoRepeat: infer.NoRepeat{N: 3}}},
 		`{"do_sample": true, "temperature": -1}`:                              {bad: true},
 		`{"temperature": -5}`:                                                 {bad: true}, // not in use, but not meant either
 		`{"top_p": 5}`:                                                        {bad: true},
