@@ -181,6 +181,25 @@ func TestF16Decode(t *testing.T) {
 	}
 }
 
+// The same for bf16: every code in every place.
+func TestBF16Decode(t *testing.T) {
+	for c := range 1 << 16 {
+		var b [22]byte
+		for i := range 11 {
+			binary.LittleEndian.PutUint16(b[2*i:], uint16(c+i*0x1357))
+		}
+		var got [11]float32
+		if err := quant.Decode(got[:], b[:], quant.BF16); err != nil {
+			t.Fatal(err)
+		}
+		for i, x := range got {
+			if want := uint32(uint16(c+i*0x1357)) << 16; math.Float32bits(x) != want {
+				t.Fatalf("code %04x in place %d -> %08x, want %08x", want>>16, i, math.Float32bits(x), want)
+			}
+		}
+	}
+}
+
 func TestSlices(t *testing.T) {
 	src := []float32{1, -2.5, 0.1, 1e-7, float32(math.Inf(-1))}
 	b, h, out := make([]uint16, 8), make([]uint16, 8), make([]float32, 8)
