@@ -78,9 +78,9 @@ func (k *compressed) save(w *stateWriter, n int) {
 	k.tail.save(w)
 }
 
-func (k *compressed) load(r *stateReader, n int) {
+func (k *compressed) load(r *stateReader, n int) error {
 	r.floats(k.entries[:n/k.c.ratio*k.c.dim])
-	k.tail.load(r, n)
+	return k.tail.load(r, n)
 }
 
 // project computes rows [a | s] of the rows of a pass, in float32 as the publisher does.

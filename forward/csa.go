@@ -232,9 +232,11 @@ func (k *windowCache) save(w *stateWriter, n int) {
 }
 
 func (k *windowCache) load(r *stateReader, n int) error {
-	k.window.load(r, n)
+	err := k.window.load(r, n)
 	for _, c := range k.compressed() {
-		c.load(r, n)
+		if err == nil {
+			err = c.load(r, n)
+		}
 	}
-	return nil
+	return err
 }

@@ -3,6 +3,8 @@
 
 package forward
 
+import "fmt"
+
 // recent holds rows [first,n) of a sequence, one per token. A layer whose sequence has n tokens needs
 // the last need(n) of them to go on. Some more are kept, so that a few tokens can be taken back, and
 // copies of what was needed at some earlier lengths, to which a sequence can return from anywhere.
@@ -147,22 +149,40 @@ func (r *recent) back(n int) {
 		r.first = 0
 	default:
 		s := r.saved[k-1]
+		r.reserve(len(s.rows) / r.width)
 		r.first = n - copy(r.rows, s.rows)/r.width
 	}
 	r.n = n
 }
 
-// save writes what r needs to go on.
+// save writes what r needs to go on, and to return.
 func (r *recent) save(w *stateWriter) {
 	need := r.need(r.n)
 	w.floats(r.rows[(r.n-need-r.first)*r.width:][:need*r.width])
+	w.int(len(r.saved))
+	for _, s := range r.saved {
+		w.int(s.at)
+		w.floats(s.rows)
+	}
 }
 
 // load reads what save wrote for n tokens.
-func (r *recent) load(s *stateReader, n int) {
+func (r *recent) load(s *stateReader, n int) error {
 	need := r.need(n)
 	r.reserve(need)
 	s.floats(r.rows[:need*r.width])
 	r.first, r.n, r.saved = n-need, n, nil
-	r.snapshot()
+	for range s.int() {
+		at := s.int()
+		if s.err != nil {
+			return nil // the reader tells
+		}
+		if at <= r.lastSaved() || at > n || len(r.saved) == snapshots {
+			return fmt.Errorf("a state of %d tokens cannot stand after one of %d in a sequence of %d", at, r.lastSaved(), n)
+		}
+		rows := make([]float32, r.need(at)*r.width)
+		s.floats(rows)
+		r.saved = append(r.saved, snapshot{at, rows})
+	}
+	return nil
 }

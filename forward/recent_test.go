@@ -63,12 +63,14 @@ func TestRecent(t *testing.T) {
 					w := &stateWriter{w: &buf, buf: make([]byte, 0, stateBuffer)}
 					r.save(w)
 					w.flush()
-					n := r.n
+					n, before := r.n, r.saved
 					r = newRecent(width, c.most, c.need)
 					s := &stateReader{r: &buf, buf: make([]byte, stateBuffer)}
-					r.load(s, n)
-					if s.err != nil || buf.Len() > 0 {
-						t.Fatalf("load: %v, %d bytes left", s.err, buf.Len())
+					if err := r.load(s, n); err != nil || s.err != nil || buf.Len() > 0 {
+						t.Fatalf("load: %v, %v, %d bytes left", err, s.err, buf.Len())
+					}
+					if len(r.saved) != len(before) {
+						t.Fatalf("%d places to return to, %d were saved", len(r.saved), len(before))
 					}
 				}
 				if r.n*width != len(all) {

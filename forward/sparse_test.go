@@ -8,7 +8,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/haenyeo/haenyeo/weights"
 )
 
 // V3.2 and V4 against the reference (testdata/README.md of every case), whole and cut into steps in every
@@ -519,5 +522,54 @@ func TestSparseMTP(t *testing.T) {
 				wantNear(t, fmt.Sprintf("logits in chunks of %d", o.MaxTokens), got, x.floats(c.logits), goldenLimit(t, dir))
 			}
 		})
+	}
+}
+
+// TestSparseStates cuts and damages saved states: an error, or a cache.
+func TestSparseStates(t *testing.T) {
+	for _, dir := range sparseCases(t) {
+		t.Run(dir, func(t *testing.T) {
+			c := openSparse(t, dir)
+			n := open(t, dir, Options{})
+			cache := newCache(t, n, 200)
+			readCut(t, n, cache, c.ids[0][:30], 9, 1)
+			var buf bytes.Buffer
+			if err := cache.Save(&buf); err != nil {
+				t.Fatal(err)
+			}
+			state := buf.Bytes()
+			for cut := 0; cut < len(state); cut += 1 + len(state)/300 {
+				if _, err := n.LoadCache(bytes.NewReader(state[:cut]), 200); err == nil {
+					t.Fatalf("a state cut to %d of %d bytes was loaded", cut, len(state))
+				}
+			}
+			for at := 0; at+8 <= len(state); at += 8 * (1 + len(state)/8000) {
+				bad := slices.Clone(state)
+				copy(bad[at:], "\xff\xff\xff\xff\xff\xff\xff\x7f")
+				if c, err := n.LoadCache(bytes.NewReader(bad), 200); err == nil && c.Len() != 30 {
+					t.Fatalf("damaged at %d: %d tokens", at, c.Len())
+				}
+			}
+		})
+	}
+}
+
+// TestExpertTable gives a hash layer an expert that does not exist.
+func TestExpertTable(t *testing.T) {
+	dir := edited(t, filepath.Join("testdata", "deepseek_v4"), nil)
+	file := filepath.Join(dir, "model.safetensors")
+	x := openExpected(t, file)
+	name := "layers.0.ffn.gate.tid2eid"
+	b := must[[]byte](t)(os.ReadFile(file))
+	at := bytes.Index(b, x.tensor(name).Data)
+	copy(b[at+8:], []byte{99, 0, 0, 0})
+	if err := os.WriteFile(file, b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	src := must[*weights.Source](t)(weights.Open(dir))
+	defer src.Close()
+	_, err := New(src, newEngine(t, 1), Options{})
+	if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "expert 99") {
+		t.Errorf("error %v, want one that names %s and expert 99", err, name)
 	}
 }
