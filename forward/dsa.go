@@ -150,6 +150,7 @@ func (a *dsa) keepKeys(p *pass, i int, x []float32) {
 	d := a.indexer.dim
 	k := p.floats(p.n * d)
 	p.linear(k, d, a.wk, x, a.wk.K, false)
+	p.spoil(k, d)
 	for r := range p.n {
 		a.keyNorm.apply(k[r*d:][:d])
 	}

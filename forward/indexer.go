@@ -32,6 +32,8 @@ func (x *lightning) queries(p *pass, q, w, cq, in []float32) {
 	x.rope.rotate(p, kernel.View{Data: q[x.at:], Row: x.heads * x.dim, Head: x.dim}, x.heads, false)
 	x.roundRows(p, q, p.n*x.heads)
 	p.linear(w, x.heads, x.weights, in, x.weights.K, false)
+	p.spoil(q, x.heads*x.dim)
+	p.spoil(w, x.heads)
 	scale := float32(1 / math.Sqrt(float64(x.dim)*float64(x.heads)))
 	for i := range w {
 		w[i] *= scale

@@ -123,6 +123,22 @@ func (p *pass) begin(n *Net, spans []span) {
 	p.stream = p.floats(p.n * n.streams * n.cfg.HiddenSize)
 }
 
+// spoil makes the stream NaN, which is noticed after the layer, in every row whose width numbers of x are not
+// all finite. It is for what is only compared afterwards, and would be passed over.
+//
+//	x [n,width]
+func (p *pass) spoil(x []float32, width int) {
+	for r := range p.n {
+		var s float32
+		for _, v := range x[r*width:][:width] {
+			s += v - v
+		}
+		if s != s {
+			p.stream[r*(len(p.stream)/p.n)] = s
+		}
+	}
+}
+
 // addBias computes y[r] += b for rows rows of y.
 //
 //	y [rows,N] stride ldy read and written   b [N] read

@@ -5,12 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/weights"
 )
 
@@ -571,5 +573,37 @@ func TestExpertTable(t *testing.T) {
 	_, err := New(src, newEngine(t, 1), Options{})
 	if err == nil || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "expert 99") {
 		t.Errorf("error %v, want one that names %s and expert 99", err, name)
+	}
+}
+
+// What an indexer only compares must not hide that weights are no numbers.
+func TestNaNIndexer(t *testing.T) {
+	for _, dir := range sparseCases(t) {
+		src := must[*weights.Source](t)(weights.Open(dir))
+		defer src.Close()
+		n := must[*Net](t)(New(src, newEngine(t, 1), Options{}))
+		spoil := func(w *kernel.Stored) {
+			good := *w
+			w.Decode = func(dst []float32, lo, hi int) {
+				good.Rows(dst, lo, hi)
+				dst[len(dst)-1] = float32(math.NaN())
+			}
+		}
+		for _, l := range n.layers {
+			switch l := l.(type) {
+			case *block:
+				if a, ok := l.attention.(*dsa); ok {
+					spoil(a.wk)
+				}
+			case *hyperBlock:
+				if a, ok := l.attention.(*windowAttention); ok && a.indexKeys != nil {
+					spoil(a.indexKeys.wgate)
+				}
+			}
+		}
+		err := n.Run(context.Background(), []*Step{{Cache: newCache(t, n, 40), Tokens: randomTokens(3, 40, n.cfg.VocabSize)}})
+		if err == nil || !strings.Contains(err.Error(), "NaN") {
+			t.Errorf("%s: %v", dir, err)
+		}
 	}
 }
