@@ -25,6 +25,9 @@ type Chat struct {
 	// Progress, if not nil, is called while the prompt is read, with its tokens that were read and all.
 	Progress func(done, total int)
 
+	// Token, if not nil, is called after every token of an answer with how many there are. Its text may come later.
+	Token func(n int)
+
 	model   *Model
 	format  *chat.Format
 	session *infer.Session
@@ -111,9 +114,13 @@ func (c *Chat) Format() *chat.Format { return c.format }
 // Context is how many tokens the conversation can hold.
 func (c *Chat) Context() int { return c.context }
 
+// ErrContextFull says that a conversation leaves no room for an answer.
+var ErrContextFull = errors.New("shorten it, begin a new one, or ask for a longer context")
+
 // Reply lets the model answer the conversation, or go on with its last message if that is a Prefix, and appends the
 // answer to Messages. emit, if not nil, receives it as it comes; its error ends the reply. When ctx ends, what was
-// said until then is kept as the answer, and returned with the context's error.
+// said until then is kept as the answer, and returned with the context's error; Messages are as before where nothing
+// was said. A call that cannot be read, or that the answer breaks off in, is text of the answer and no call.
 func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, error) {
 	prompt, err := c.format.Render(c.Messages, c.Options)
 	if err != nil {
@@ -121,7 +128,7 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	}
 	ids := chat.Encode(c.model.tok, prompt)
 	if len(ids) >= c.context {
-		return Reply{}, fmt.Errorf("haenyeo: the conversation has %d tokens, and the context holds %d: shorten it, begin a new one, or ask for a longer context", len(ids), c.context)
+		return Reply{}, fmt.Errorf("haenyeo: the conversation has %d tokens, and the context holds %d: %w", len(ids), c.context, ErrContextFull)
 	}
 	parser := c.format.Parser(prompt)
 	answer := chat.Message{Role: chat.Assistant}
@@ -143,7 +150,7 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	began := time.Now()
 	var first, last time.Time
 	result, err := infer.Generate(ctx, c.session, infer.Request{
-		Tokens: ids, MaxTokens: room, Sampling: c.Sampling, End: c.end(), Text: c.model.tok.Stream(false),
+		Tokens: ids, MaxTokens: room, Sampling: c.Sampling, End: c.end(), Text: &counter{Decoder: c.model.tok.Stream(false), token: c.Token},
 		TokenBytes: c.model.tok.TokenBytes, Progress: c.Progress,
 	}, func(text string) error {
 		if last = time.Now(); first.IsZero() {
@@ -162,6 +169,21 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 		c.keep(answer)
 	}
 	return r, err
+}
+
+// counter tells of every token that goes into a text.
+type counter struct {
+	infer.Decoder
+	token func(n int)
+	n     int
+}
+
+func (c *counter) Push(id int32) string {
+	c.n++
+	if c.token != nil {
+		c.token(c.n)
+	}
+	return c.Decoder.Push(id)
 }
 
 // keep appends an answer, or joins it to the prefix that it continues.
@@ -186,7 +208,8 @@ func (c *Chat) end() []int32 {
 	return end
 }
 
-// add puts an event where it belongs in a message. Text of a call that cannot be read is content.
+// add puts an event where it belongs in a message. A call that cannot be used becomes content: no prompt could repeat
+// it as a call.
 func add(m *chat.Message, e chat.Event) {
 	switch e.Kind {
 	case chat.ReasoningDelta:
@@ -197,5 +220,11 @@ func add(m *chat.Message, e chat.Event) {
 		m.ToolCalls = append(m.ToolCalls, chat.ToolCall{ID: fmt.Sprintf("call_%d", e.Index), Name: e.Text})
 	case chat.CallArguments:
 		m.ToolCalls[len(m.ToolCalls)-1].Arguments += e.Text
+	case chat.CallEnd:
+		if e.Err != nil {
+			last := len(m.ToolCalls) - 1
+			m.Content += m.ToolCalls[last].Name + " " + m.ToolCalls[last].Arguments
+			m.ToolCalls = m.ToolCalls[:last]
+		}
 	}
 }

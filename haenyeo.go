@@ -161,7 +161,9 @@ type Request struct {
 	Tokens    []int32 // instead of Prompt
 	MaxTokens int     // at most this many new tokens; Room says how many the model's window holds
 	infer.Sampling
-	Stop []string // texts that end generation
+	Stop        []string // texts that end generation
+	Logprobs    bool     // of every token, in the result
+	TopLogprobs int      // with so many alternatives each
 }
 
 // Generate continues the text of a request. emit, if not nil, receives the new text piece by piece.
@@ -177,7 +179,10 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) 
 	if err := m.check(tokens); err != nil {
 		return infer.Result{}, err
 	}
-	q := infer.Request{Tokens: tokens, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, End: m.end}
+	q := infer.Request{
+		Tokens: tokens, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, End: m.end,
+		Logprobs: r.Logprobs, TopLogprobs: r.TopLogprobs,
+	}
 	if m.tok != nil {
 		q.Text, q.TokenBytes = m.tok.Stream(true), m.tok.TokenBytes
 	}

@@ -26,6 +26,7 @@ type app struct {
 	stdin  io.Reader       // ends with ctx
 	typed  bool            // stdin is a terminal
 	stdout *bufio.Writer
+	output io.Writer // under stdout
 	stderr io.Writer
 	log    *slog.Logger
 	bar    *progress
@@ -36,13 +37,15 @@ type app struct {
 func newApp(ctx context.Context, g globals, stdin io.Reader, stdout, stderr io.Writer) *app {
 	level := slog.LevelWarn - slog.Level(4*g.Verbose) // -v Info, -vv Debug
 	bar := newProgress(stderr)
-	f, ok := stdin.(*os.File)
+	f, _ := stdin.(*os.File)
 	return &app{
-		globals: g, ctx: ctx, stdin: &patience{ctx: ctx, from: stdin}, typed: ok && term.IsTerminal(int(f.Fd())),
-		stdout: bufio.NewWriter(stdout), stderr: stderr, bar: bar,
+		globals: g, ctx: ctx, stdin: &patience{ctx: ctx, from: stdin}, typed: isTerminal(f),
+		stdout: bufio.NewWriter(stdout), output: stdout, stderr: stderr, bar: bar,
 		log: slog.New(slog.NewTextHandler(bar.writer(), &slog.HandlerOptions{Level: level})),
 	}
 }
+
+func isTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
 
 // close ends the progress line, writes out what is buffered and stops the workers.
 func (a *app) close() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/haenyeo/haenyeo"
+	"github.com/haenyeo/haenyeo/infer"
 )
 
 type generateCmd struct {
@@ -15,12 +16,15 @@ type generateCmd struct {
 	Tokens    idList   `placeholder:"IDS" help:"Prompt as comma-separated token ids."`
 	MaxTokens *int     `placeholder:"N" help:"Stop after N new tokens, also beyond the model's window. Default: 256, or where the window ends."`
 	Stop      []string `sep:"none" placeholder:"TEXT" help:"Stop before this text; may be given several times."`
+	Logprobs  *int     `placeholder:"K" help:"With --json: the log-probability of every new token, and of the K most probable ones at its place."`
 	samplingFlags
 	arithmetic
 }
 
-// defaultMaxTokens is a screenful.
-const defaultMaxTokens = 256
+const (
+	defaultMaxTokens = 256 // a screenful
+	maxLogprobs      = 100
+)
 
 func (generateCmd) Help() string {
 	return "Writes the continuation to stdout as it comes.\n\nExample:\n\n\thaenyeo generate my-model --prompt \"Once upon a time\" --temperature 0.8 --max-tokens 100"
@@ -32,6 +36,12 @@ func (c *generateCmd) Run(a *app) error {
 	}
 	if c.MaxTokens != nil && *c.MaxTokens < 0 {
 		return misuse("--max-tokens %d: give 0 or more", *c.MaxTokens)
+	}
+	if c.Logprobs != nil && !a.JSON {
+		return misuse("--logprobs: they are shown with --json only")
+	}
+	if c.Logprobs != nil && (*c.Logprobs < 0 || *c.Logprobs > maxLogprobs) {
+		return misuse("--logprobs %d: give 0 to %d", *c.Logprobs, maxLogprobs)
 	}
 	for _, s := range c.Stop {
 		if s == "" {
@@ -45,6 +55,9 @@ func (c *generateCmd) Run(a *app) error {
 	}
 	defer m.Close()
 	r := haenyeo.Request{Tokens: c.Tokens, Sampling: m.Sampling(), Stop: c.Stop}
+	if r.Logprobs = c.Logprobs != nil; r.Logprobs {
+		r.TopLogprobs = *c.Logprobs
+	}
 	if err := c.apply(&r.Sampling, m.Tokenizer() != nil); err != nil {
 		return err
 	}
@@ -83,10 +96,29 @@ func (c *generateCmd) Run(a *app) error {
 		return a.print("")
 	}
 	return a.emit(struct {
-		Tokens       []int32 `json:"tokens"`
-		Text         string  `json:"text"`
-		FinishReason string  `json:"finish_reason"`
-	}{result.Tokens, result.Text, string(result.FinishReason)})
+		Tokens       []int32        `json:"tokens"`
+		Text         string         `json:"text"`
+		FinishReason string         `json:"finish_reason"`
+		Logprobs     []tokenLogprob `json:"logprobs,omitempty"`
+	}{result.Tokens, result.Text, string(result.FinishReason), showLogprobs(result.Logprobs)})
+}
+
+// tokenLogprob is the log-probability of a token in what generate prints.
+type tokenLogprob struct {
+	Token   int32          `json:"token"`
+	Logprob float64        `json:"logprob"`
+	Top     []tokenLogprob `json:"top,omitempty"`
+}
+
+func showLogprobs(ps []infer.TokenLogprob) (shown []tokenLogprob) {
+	for _, p := range ps {
+		s := tokenLogprob{Token: p.ID, Logprob: p.Logprob.Logprob}
+		for _, t := range p.Top {
+			s.Top = append(s.Top, tokenLogprob{Token: t.ID, Logprob: t.Logprob})
+		}
+		shown = append(shown, s)
+	}
+	return shown
 }
 
 // set overrides dst by a flag that was given.

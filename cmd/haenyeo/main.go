@@ -18,6 +18,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/haenyeo/haenyeo/chat"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/train"
 )
@@ -32,6 +33,7 @@ type grammar struct {
 	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
 	BPB       bpbCmd       `cmd:"" name:"bpb" group:"create" help:"Measure bits per byte of text."`
 
+	Chat       chatCmd       `cmd:"" group:"run" help:"Talk with a model."`
 	Generate   generateCmd   `cmd:"" group:"run" help:"Continue a text."`
 	Logits     logitsCmd     `cmd:"" group:"run" help:"Print the logits after every token."`
 	Perplexity perplexityCmd `cmd:"" group:"run" help:"Measure how well a model predicts a text, alone or against another."`
@@ -86,10 +88,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Description("Create small language models of the DeepSeek-V3 architecture on your own machine, and run them."),
 		kong.Writers(help, stderr),
 		pretrainDefaults(),
+		kong.Vars{"formats": strings.Join(chat.Names(), ", ")},
 		kong.Exit(func(int) { helped = true }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "create", Title: "Create:"}, {Key: "run", Title: "Run:"}, {Key: "know", Title: "Know:"},
+			{Key: "rules", Title: "More rules of sampling:"},
 		}),
 	)
 	if err != nil {

@@ -14,20 +14,20 @@ type samplingFlags struct {
 	TopK        *int     `placeholder:"N" help:"Sample from the N most probable tokens only; 0: all."`
 	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability."`
 	MinP        *float64 `placeholder:"X" help:"Sample from tokens at least X times as probable as the first."`
-	TypicalP    *float64 `placeholder:"X" help:"Sample from the tokens nearest to the expected surprise that together have this probability."`
+	TypicalP    *float64 `group:"rules" placeholder:"X" help:"Sample from the tokens nearest to the expected surprise that together have this probability."`
 	Seed        uint64   `default:"1" placeholder:"N" help:"Same seed, same text. Default: ${default}."`
 
-	RepetitionPenalty *float64 `placeholder:"X" help:"Make every token of the text so far less likely, X times in its logit; 1: none."`
-	PresencePenalty   *float64 `placeholder:"X" help:"Take X from the logit of every token written so far."`
-	FrequencyPenalty  *float64 `placeholder:"X" help:"Take X from it for every time that it was written."`
-	PenaltyWindow     *int     `placeholder:"N" help:"Penalise tokens among the last N only; 0: all."`
-	DRY               float64  `name:"dry" placeholder:"X" help:"Make a token that would lengthen a repetition less likely, the more the longer it is (DRY); 0.8 is usual."`
-	DRYBase           float64  `name:"dry-base" default:"1.75" placeholder:"X" help:"How much more for every further token. Default: ${default}."`
-	DRYAllowed        int      `name:"dry-allowed" default:"2" placeholder:"N" help:"Repetitions of fewer tokens cost nothing. Default: ${default}."`
-	DRYWindow         int      `name:"dry-window" placeholder:"N" help:"Look for repetitions among the last N tokens only; 0: all."`
-	NoRepeat          int      `placeholder:"N" help:"Never write the same N tokens twice."`
-	NoRepeatWindow    int      `placeholder:"N" help:"Within the last N tokens; 0: all."`
-	LogitBias         []string `sep:"none" placeholder:"ID=X" help:"Add X to the logit of this token id; -inf bans it. May be given several times."`
+	RepetitionPenalty *float64 `group:"rules" placeholder:"X" help:"Make every token of the text so far less likely, X times in its logit; 1: none."`
+	PresencePenalty   *float64 `group:"rules" placeholder:"X" help:"Take X from the logit of every token written so far."`
+	FrequencyPenalty  *float64 `group:"rules" placeholder:"X" help:"Take X from it for every time that it was written."`
+	PenaltyWindow     *int     `group:"rules" placeholder:"N" help:"Penalise tokens among the last N only; 0: all."`
+	DRY               float64  `name:"dry" group:"rules" placeholder:"X" help:"Make a token that would lengthen a repetition less likely, the more the longer it is (DRY); 0.8 is usual."`
+	DRYBase           float64  `name:"dry-base" group:"rules" default:"1.75" placeholder:"X" help:"How much more for every further token. Default: ${default}."`
+	DRYAllowed        int      `name:"dry-allowed" group:"rules" default:"2" placeholder:"N" help:"Repetitions of fewer tokens cost nothing. Default: ${default}."`
+	DRYWindow         int      `name:"dry-window" group:"rules" placeholder:"N" help:"Look for repetitions among the last N tokens only; 0: all."`
+	NoRepeat          int      `group:"rules" placeholder:"N" help:"Never write the same N tokens twice."`
+	NoRepeatWindow    int      `group:"rules" placeholder:"N" help:"Within the last N tokens; 0: all."`
+	LogitBias         []string `group:"rules" sep:"none" placeholder:"ID=X" help:"Add X to the logit of this token id; -inf bans it. May be given several times."`
 }
 
 // dryBreakers are where people expect a repetition to end.

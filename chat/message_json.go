@@ -1,0 +1,93 @@
+package chat
+
+// Messages as the OpenAI and DeepSeek APIs write them.
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+type messageJSON struct {
+	Role             Role            `json:"role"`
+	Content          *string         `json:"content"`
+	ReasoningContent string          `json:"reasoning_content,omitempty"`
+	ToolCalls        []callJSON      `json:"tool_calls,omitempty"`
+	ToolCallID       string          `json:"tool_call_id,omitempty"`
+	Name             string          `json:"name,omitempty"`
+	Prefix           bool            `json:"prefix,omitempty"`
+	Task             string          `json:"task,omitempty"`
+	Tools            []toolJSON      `json:"tools,omitempty"`
+	ResponseFormat   json.RawMessage `json:"response_format,omitempty"`
+}
+
+type callJSON struct {
+	ID       string       `json:"id"`
+	Type     string       `json:"type"`
+	Function functionJSON `json:"function"`
+}
+
+type functionJSON struct {
+	Name      string `json:"name"`
+	Arguments string `json:"arguments"`
+}
+
+type toolJSON struct {
+	Type     string `json:"type"`
+	Function Tool   `json:"function"`
+}
+
+// MarshalJSON writes a message of the API, its content null where it is nothing but calls.
+func (m Message) MarshalJSON() ([]byte, error) {
+	w := messageJSON{
+		Role: m.Role, ReasoningContent: m.Reasoning, ToolCallID: m.ToolCallID, Name: m.Name, Prefix: m.Prefix, Task: m.Task,
+		ResponseFormat: m.ResponseFormat,
+	}
+	if m.Content != "" || len(m.ToolCalls) == 0 {
+		w.Content = &m.Content
+	}
+	for _, c := range m.ToolCalls {
+		w.ToolCalls = append(w.ToolCalls, callJSON{c.ID, "function", functionJSON{c.Name, c.Arguments}})
+	}
+	for _, t := range m.Tools {
+		w.Tools = append(w.Tools, toolJSON{"function", t})
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(w)
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
+}
+
+// UnmarshalJSON reads a message of the API whose content is text.
+func (m *Message) UnmarshalJSON(raw []byte) error {
+	var w struct {
+		messageJSON
+		Tools []Tool `json:"tools"` // with or without the outer object
+	}
+	if err := json.Unmarshal(raw, &w); err != nil {
+		return err
+	}
+	switch w.Role {
+	case System, User, Assistant, ToolRole, Developer, Reminder:
+	case "":
+		return errors.New("chat: a message has no role")
+	default:
+		return fmt.Errorf("chat: a message has the role %q, which is not known", w.Role)
+	}
+	*m = Message{
+		Role: w.Role, Reasoning: w.ReasoningContent, ToolCallID: w.ToolCallID, Name: w.Name, Prefix: w.Prefix, Task: w.Task,
+		Tools: w.Tools, ResponseFormat: w.ResponseFormat,
+	}
+	if w.Content != nil {
+		m.Content = *w.Content
+	}
+	for _, c := range w.ToolCalls {
+		if c.Type != "" && c.Type != "function" {
+			return fmt.Errorf("chat: a call of type %q is not supported, only \"function\"", c.Type)
+		}
+		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments})
+	}
+	return nil
+}

@@ -1,0 +1,282 @@
+package main
+
+// A conversation with somebody at a terminal. chat_turn.go shows an answer, chat_commands.go has what begins with "/".
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/haenyeo/haenyeo"
+	"github.com/haenyeo/haenyeo/chat"
+	"github.com/haenyeo/haenyeo/cmd/haenyeo/terminal"
+)
+
+// talk is a conversation at a terminal.
+type talk struct {
+	a    *app
+	c    *chatCmd
+	m    *haenyeo.Model
+	chat *haenyeo.Chat
+	con  *terminal.Console
+
+	seed    uint64 // of the first answer; every further one adds 1
+	answers uint64
+	file    string // that it was saved to or loaded from
+	hide    bool   // thinking is not shown
+	gone    bool   // the terminal
+	over    bool   // leave
+
+	thought string // the last one
+	last    haenyeo.Reply
+	spent   spent
+	warned  int // percent of the context that was warned of
+}
+
+// spent sums up a conversation.
+type spent struct {
+	answers, tokens, read, reused int
+	reading, writing              time.Duration
+}
+
+const prompt = "> "
+
+// converse talks until somebody leaves.
+func (c *chatCmd) converse(a *app, m *haenyeo.Model, conversation *haenyeo.Chat, reread error) error {
+	con, err := c.console(a)
+	if err != nil {
+		return err
+	}
+	defer con.Close()
+	level := slog.LevelWarn - slog.Level(4*a.Verbose)
+	a.log = slog.New(slog.NewTextHandler(con, &slog.HandlerOptions{Level: level}))
+	t := &talk{a: a, c: c, m: m, chat: conversation, con: con, seed: c.Seed, hide: c.HideThink}
+	t.greet()
+	if c.Load != "" {
+		t.file = home(c.Load)
+		t.recount(reread)
+	}
+	return t.run()
+}
+
+// greet says who is there.
+func (t *talk) greet() {
+	name := filepath.Base(t.c.Model)
+	if name == "." || name == string(filepath.Separator) {
+		name = t.c.Model
+	}
+	t.con.Title(name, terminal.Bold)
+	about := fmt.Sprintf("format %s, context %s tokens", t.chat.Format().Name(), grouped(t.chat.Context()))
+	if t.chat.Format().Name() == "raw" {
+		about += "; the model goes on with the text as it stands"
+	}
+	t.con.Note("%s. /help lists the commands, Ctrl-D leaves.", about)
+}
+
+// run is the loop of a conversation: a message, an answer.
+func (t *talk) run() error {
+	text, pressed := "", false // pressed: Ctrl-C, at an empty prompt
+	for {
+		said, err := t.con.Read(t.a.ctx, prompt, text, t.unfold)
+		text = ""
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case errors.Is(err, terminal.ErrInterrupted):
+			if said == "" && pressed {
+				return nil
+			}
+			if pressed = said == ""; pressed {
+				t.con.Note("Ctrl-C again leaves, and so does Ctrl-D.")
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		pressed = false
+		if strings.TrimSpace(said) == "" {
+			continue
+		}
+		if err := t.con.Remember(said); err != nil {
+			t.con.Note("%v", err)
+		}
+		name, isCommand := strings.CutPrefix(said, "/")
+		switch {
+		case isCommand && strings.HasPrefix(name, "/"):
+			text, err = t.say(name)
+		case isCommand:
+			err = t.command(name)
+		default:
+			text, err = t.say(said)
+		}
+		if t.over || t.gone {
+			return nil
+		}
+		if err != nil {
+			if t.a.ctx.Err() != nil {
+				return err
+			}
+			t.con.Note("%s", strings.TrimPrefix(err.Error(), "haenyeo: "))
+		}
+	}
+}
+
+// say sends a message. Where it cannot be answered it is given back, to be changed.
+func (t *talk) say(text string) (back string, err error) {
+	before := len(t.chat.Messages)
+	t.chat.Messages = append(t.chat.Messages, chat.Message{Role: chat.User, Content: text})
+	err = t.reply()
+	if len(t.chat.Messages) == before+1 { // no answer
+		t.chat.Messages = t.chat.Messages[:before]
+		if err != nil {
+			back = text
+		}
+	}
+	return back, err
+}
+
+// reply shows an answer, and what it took.
+func (t *talk) reply() error {
+	t.chat.Sampling.Seed = t.seed + t.answers
+	t.answers++
+	r, err := t.show()
+	stopped := errors.Is(err, context.Canceled) && t.a.ctx.Err() == nil
+	if err != nil && !stopped {
+		if errors.Is(err, haenyeo.ErrContextFull) {
+			return fmt.Errorf("the context is full: %w (/undo takes the last turn away, /clear all of them, --context N makes it longer)", err)
+		}
+		return err
+	}
+	t.last = r
+	t.spent.add(r)
+	if r.Tokens == 0 && stopped {
+		t.con.Note("stopped before it began to answer")
+		return nil
+	}
+	t.con.Note("%s", t.describe(r))
+	switch {
+	case stopped:
+		t.con.Note("stopped; /continue goes on, /regenerate tries anew")
+	case r.FinishReason == "length" && t.used() >= t.chat.Context():
+		t.con.Note("the context is full, so the answer ends here: /undo takes the last turn away, /clear all of them, --context N makes it longer")
+	case r.FinishReason == "length":
+		t.con.Note("the longest answer that was asked for; /continue goes on")
+	}
+	t.mindContext()
+	return nil
+}
+
+// used is how many tokens of the context the conversation takes.
+func (t *talk) used() int { return t.last.Prompt + t.last.Tokens }
+
+// describe says what an answer took.
+func (t *talk) describe(r haenyeo.Reply) string {
+	parts := []string{plural(r.Tokens, "token")}
+	if r.Tokens > 1 && r.Writing > 0 {
+		parts[0] += fmt.Sprintf(", %s/s", speed(r.Tokens-1, r.Writing))
+	}
+	read := fmt.Sprintf("%s read in %s", grouped(r.Prompt-r.Reused), seconds(r.Reading))
+	if r.Reused > 0 {
+		read += fmt.Sprintf(", %s known", grouped(r.Reused))
+	}
+	parts = append(parts, read, fmt.Sprintf("context %s of %s", grouped(r.Prompt+r.Tokens), grouped(t.chat.Context())))
+	return strings.Join(parts, " · ")
+}
+
+// mindContext warns, at 80 and at 95 percent, that the context ends.
+func (t *talk) mindContext() {
+	percent := 100 * t.used() / t.chat.Context()
+	for _, mark := range []int{95, 80} {
+		if percent >= mark && t.used() < t.chat.Context() {
+			if t.warned < mark {
+				t.con.Note("the context is %d%% full: %s tokens are left", percent, grouped(t.chat.Context()-t.used()))
+				t.warned = mark
+			}
+			return
+		}
+	}
+	t.warned = 0
+}
+
+// recount begins the sums of another conversation. reread says why its cache is not used.
+func (t *talk) recount(reread error) {
+	t.last, t.spent, t.thought, t.warned = haenyeo.Reply{}, spent{}, "", 0
+	n := len(t.chat.Messages)
+	if t.file != "" {
+		t.con.Note("%s of %s", plural(n, "message"), t.file)
+	}
+	if reread != nil && n > 0 {
+		t.con.Note("the model reads them again with the next message: %s", strings.TrimPrefix(reread.Error(), "infer: "))
+	}
+}
+
+func (s *spent) add(r haenyeo.Reply) {
+	s.answers++
+	s.tokens += r.Tokens
+	s.read += r.Prompt - r.Reused
+	s.reused += r.Reused
+	s.reading += r.Reading
+	s.writing += r.Writing
+}
+
+// speed is tokens a second.
+func speed(tokens int, took time.Duration) string {
+	if took <= 0 {
+		return "–"
+	}
+	per := float64(tokens) / took.Seconds()
+	if per < 10 {
+		return fmt.Sprintf("%.2g", per)
+	}
+	return fmt.Sprintf("%.0f", per)
+}
+
+// seconds writes a short time: 0.4 s, 12 s, 3m10s.
+func seconds(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return duration(d)
+}
+
+// grouped writes a whole number with its thousands apart.
+func grouped(n int) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+// home replaces a leading ~/.
+func home(path string) string {
+	rest, ok := strings.CutPrefix(path, "~/")
+	dir, err := os.UserHomeDir()
+	if !ok || err != nil {
+		return path
+	}
+	return filepath.Join(dir, rest)
+}
+
+// historyPath is where what is typed is kept: the state directory of XDG, or the user's configuration elsewhere.
+func historyPath() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "haenyeo", "history"), nil
+	}
+	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
+		dir, err := os.UserConfigDir()
+		return filepath.Join(dir, "haenyeo", "history"), err
+	}
+	dir, err := os.UserHomeDir()
+	return filepath.Join(dir, ".local", "state", "haenyeo", "history"), err
+}

@@ -1,0 +1,470 @@
+package terminal
+
+// Console: where a conversation is typed and shown.
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// ErrInterrupted says that Ctrl-C was pressed while a message was written.
+var ErrInterrupted = errors.New("interrupted")
+
+// Options say what a console can do.
+type Options struct {
+	Smart   bool      // draws, and reads keys; else lines in and text out
+	Colour  bool      // beside bold and dim
+	Prompts io.Writer // of a console that is not smart; nil: with the text
+	History *History  // nil: none
+	// Complete is asked what Tab makes of a text.
+	Complete func(text string) string
+}
+
+// Smart says whether a console on these files can draw.
+func Smart(in, out *os.File) bool {
+	return os.Getenv("TERM") != "dumb" && term.IsTerminal(int(in.Fd())) && term.IsTerminal(int(out.Fd())) && draws(out)
+}
+
+// Console reads messages and shows answers. One goroutine uses it. Close gives the terminal back.
+type Console struct {
+	o       Options
+	out     io.Writer
+	size    func() (columns, lines int)
+	restore func() // the terminal's mode, of a smart one
+
+	keys    chan Key
+	lines   chan string // of one that is not smart
+	resized chan os.Signal
+	signals chan os.Signal
+	done    chan struct{}
+	ahead   []Key // typed while nobody asked
+
+	edit editor
+	view view
+	live bool // a line that goes again is shown
+}
+
+// longestAhead bounds what is typed ahead.
+const longestAhead = 1 << 12
+
+// Open takes the terminal. keys is read from in, which ends when the program does; a smart console needs the files
+// themselves for their mode and size.
+func Open(in io.Reader, inFile *os.File, out io.Writer, outFile *os.File, o Options) (*Console, error) {
+	c := &Console{
+		o: o, out: out, keys: make(chan Key), lines: make(chan string), done: make(chan struct{}),
+		resized: make(chan os.Signal, 1), signals: make(chan os.Signal, 1),
+		size: func() (int, int) { return 0, 0 }, restore: func() {},
+	}
+	if o.History == nil {
+		c.o.History = &History{}
+	}
+	c.edit.complete = o.Complete
+	if o.Smart {
+		c.size = func() (int, int) {
+			columns, lines, err := term.GetSize(int(outFile.Fd()))
+			if err != nil || columns <= 0 || lines <= 0 {
+				return 80, 24
+			}
+			return columns, lines
+		}
+		if err := c.take(inFile); err != nil {
+			return nil, err
+		}
+		watchSize(c.resized)
+		go c.readKeys(in, inFile)
+	} else {
+		go c.readLines(in)
+	}
+	// Ctrl-C stops an answer here, and no more the program.
+	signal.Reset(os.Interrupt)
+	signal.Notify(c.signals, os.Interrupt)
+	go c.passSignals()
+	return c, nil
+}
+
+// take sets the terminal to give keys, and pastes as such.
+func (c *Console) take(in *os.File) error {
+	before, err := term.MakeRaw(int(in.Fd()))
+	if err != nil {
+		return fmt.Errorf("the terminal: %w", err)
+	}
+	io.WriteString(c.out, "\x1b[?2004h")
+	c.restore = func() {
+		io.WriteString(c.out, "\x1b[?2004l")
+		term.Restore(int(in.Fd()), before)
+	}
+	return nil
+}
+
+// Close gives the terminal back as it was.
+func (c *Console) Close() {
+	c.Clear()
+	close(c.done)
+	signal.Stop(c.signals)
+	signal.Stop(c.resized)
+	c.restore()
+}
+
+// passSignals turns Ctrl-C into a key where the terminal makes a signal of it.
+func (c *Console) passSignals() {
+	for {
+		select {
+		case <-c.signals:
+			c.pass(Key{Kind: Interrupt})
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// pass hands a key on; not ok when the console was closed.
+func (c *Console) pass(k Key) bool {
+	select {
+	case c.keys <- k:
+		return true
+	case <-c.done:
+		return false
+	}
+}
+
+// escapeWait is how long the rest of a key may take to come.
+const escapeWait = 50 * time.Millisecond
+
+// readKeys turns what is typed into keys, until in ends.
+func (c *Console) readKeys(in io.Reader, file *os.File) {
+	defer close(c.keys)
+	parts := make(chan []byte)
+	go func() {
+		defer close(parts)
+		b := make([]byte, 16<<10)
+		for {
+			n, err := in.Read(b)
+			if n > 0 {
+				select {
+				case parts <- append([]byte(nil), b[:n]...):
+				case <-c.done:
+					return
+				}
+			}
+			if err != nil {
+				return
+			}
+		}
+	}()
+	var d decoder
+	for final, open := false, true; ; {
+		for k, ok := d.next(final); ok; k, ok = d.next(final) {
+			if k.Kind == Suspend {
+				c.restore()
+				suspend()
+				if c.take(file) != nil {
+					return
+				}
+				k.Kind = Redraw
+			}
+			if k.Kind != Ignored && !c.pass(k) {
+				return
+			}
+		}
+		if !open {
+			return
+		}
+		var late <-chan time.Time
+		if len(d.rest) > 0 && !strings.HasPrefix(string(d.rest[:min(len(d.rest), len(pasteBegins))]), pasteBegins) {
+			late = time.After(escapeWait)
+		}
+		final = false
+		select {
+		case part, ok := <-parts:
+			if open = ok; !open {
+				final = true
+			}
+			d.rest = append(d.rest, part...)
+		case <-late:
+			final = true
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// longestLine bounds a line of a console that is not smart.
+const longestLine = 16 << 20
+
+func (c *Console) readLines(in io.Reader) {
+	defer close(c.lines)
+	s := bufio.NewScanner(in)
+	s.Buffer(nil, longestLine)
+	for s.Scan() {
+		select {
+		case c.lines <- strings.ToValidUTF8(strings.TrimSuffix(s.Text(), "\r"), "\ufffd"):
+		case <-c.done:
+			return
+		}
+	}
+}
+
+// Keys gives the keys that are pressed while no message is read: Interrupt alone where the console is not smart. It is
+// closed when the terminal goes away.
+func (c *Console) Keys() <-chan Key { return c.keys }
+
+// Hold keeps a key for the next message.
+func (c *Console) Hold(k Key) {
+	if len(c.ahead) < longestAhead {
+		c.ahead = append(c.ahead, k)
+	}
+}
+
+// Forget drops what was typed ahead.
+func (c *Console) Forget() { c.ahead = nil }
+
+// Read lets a message be written, beginning with text. Its errors are io.EOF when nobody writes any more,
+// ErrInterrupted, and the context's. unfold is what Ctrl-T does; what it prints stands above the message.
+func (c *Console) Read(ctx context.Context, prompt, text string, unfold func()) (string, error) {
+	c.Clear()
+	if !c.o.Smart {
+		return c.readMessage(ctx, prompt)
+	}
+	c.edit.begin(text, c.o.History.entries)
+	for {
+		if len(c.ahead) == 0 {
+			c.draw(prompt)
+		}
+		k, err := c.nextKey(ctx)
+		if err != nil {
+			c.leave(prompt)
+			return c.edit.text, err
+		}
+		switch k.Kind {
+		case Redraw:
+			io.WriteString(c.out, "\x1b[H\x1b[2J")
+			c.view.rows = nil
+			continue
+		case Unfold:
+			c.wipe()
+			unfold()
+			continue
+		}
+		switch c.edit.key(k) {
+		case isSent:
+			c.leave(prompt)
+			return unquote(c.edit.text), nil
+		case isInterrupted:
+			c.leave(prompt)
+			return c.edit.text, ErrInterrupted
+		case isLeft:
+			c.leave(prompt)
+			return "", io.EOF
+		}
+	}
+}
+
+// Remember puts a message into the history.
+func (c *Console) Remember(text string) error { return c.o.History.Add(text) }
+
+// nextKey waits for a key. The editor is drawn anew when the terminal changes its size.
+func (c *Console) nextKey(ctx context.Context) (Key, error) {
+	if len(c.ahead) > 0 {
+		k := c.ahead[0]
+		c.ahead = c.ahead[1:]
+		return k, nil
+	}
+	select {
+	case k, ok := <-c.keys:
+		if !ok {
+			return Key{}, io.EOF
+		}
+		return k, nil
+	case <-c.resized:
+		return Key{}, nil
+	case <-ctx.Done():
+		return Key{}, ctx.Err()
+	}
+}
+
+func (c *Console) draw(prompt string) {
+	columns, lines := c.size()
+	io.WriteString(c.out, c.view.draw(prompt, c.edit.text, c.edit.at, columns, lines))
+}
+
+// leave ends the drawing of the editor: its text stays, what follows goes below.
+func (c *Console) leave(prompt string) {
+	c.edit.at = len(c.edit.text)
+	c.draw(prompt)
+	c.view.rows = nil
+	io.WriteString(c.out, "\r\n")
+}
+
+func (c *Console) wipe() {
+	columns, _ := c.size()
+	io.WriteString(c.out, c.view.erase(columns))
+}
+
+// readMessage reads lines until a message is whole.
+func (c *Console) readMessage(ctx context.Context, prompt string) (string, error) {
+	prompts := c.o.Prompts
+	if prompts == nil {
+		prompts = c.out
+	}
+	for text := ""; ; prompt = strings.Repeat(".", max(1, len(prompt)-1)) + " " {
+		io.WriteString(prompts, prompt)
+		select {
+		case line, ok := <-c.lines:
+			if !ok {
+				io.WriteString(prompts, "\n")
+				if text != "" {
+					return unquote(text), nil
+				}
+				return "", io.EOF
+			}
+			more, whole := joinLines(text + line)
+			if whole {
+				return unquote(more), nil
+			}
+			text = more
+		case <-c.keys:
+			io.WriteString(prompts, "\n")
+			return text, ErrInterrupted
+		case <-ctx.Done():
+			return text, ctx.Err()
+		}
+	}
+}
+
+// Write shows text as it is, below what is shown for a moment.
+func (c *Console) Write(b []byte) (int, error) {
+	c.Clear()
+	text := string(b)
+	if c.o.Smart {
+		text = strings.ReplaceAll(text, "\n", "\r\n") // the terminal gives keys, and does nothing by itself
+	}
+	if _, err := io.WriteString(c.out, text); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// Note shows a line apart from the conversation.
+func (c *Console) Note(format string, args ...any) {
+	f := newFlow(c, c.columns, c.o.Colour, "")
+	if c.o.Smart {
+		f.Text(fmt.Sprintf(format, args...), Dim)
+		f.Close()
+		return
+	}
+	fmt.Fprintln(c, Clean(fmt.Sprintf(format, args...)))
+}
+
+// Live shows a line that the next output takes away. A console that is not smart leaves it out.
+func (c *Console) Live(format string, args ...any) {
+	if !c.o.Smart {
+		return
+	}
+	columns, _ := c.size()
+	io.WriteString(c.out, "\r\x1b[K"+Dim.codes(false)+cut(Clean(fmt.Sprintf(format, args...)), columns-1)+Plain.codes(false))
+	c.live = true
+}
+
+// Clear takes the live line away.
+func (c *Console) Clear() {
+	if c.live {
+		c.live = false
+		io.WriteString(c.out, "\r\x1b[K")
+	}
+}
+
+// Title shows a line that says what follows.
+func (c *Console) Title(text string, style Style) {
+	f := newFlow(c, c.columns, c.o.Colour, "")
+	if !c.o.Smart {
+		fmt.Fprintln(c, text)
+		return
+	}
+	f.Text(text, style)
+	f.Close()
+}
+
+// Writer is where a text goes as it comes.
+type Writer interface {
+	Push(text string)
+	Close()
+}
+
+// Thought shows text set apart: dimmed, behind a bar.
+func (c *Console) Thought() Writer {
+	if !c.o.Smart {
+		return &plainWriter{w: c}
+	}
+	return thought{newFlow(c, c.columns, c.o.Colour, "│ ")}
+}
+
+type thought struct{ f *Flow }
+
+func (t thought) Push(text string) { t.f.Text(text, Dim) }
+func (t thought) Close()           { t.f.Close() }
+
+// Answer shows Markdown.
+func (c *Console) Answer() Writer {
+	if !c.o.Smart {
+		return &plainWriter{w: c}
+	}
+	return newMarkdown(newFlow(c, c.columns, c.o.Colour, ""))
+}
+
+// Call shows the call of a tool.
+func (c *Console) Call() Writer {
+	if !c.o.Smart {
+		return &plainWriter{w: c}
+	}
+	return call{newFlow(c, c.columns, c.o.Colour, "")}
+}
+
+type call struct{ f *Flow }
+
+func (t call) Push(text string) { t.f.Text(text, Bright) }
+func (t call) Close()           { t.f.Close() }
+
+// plainWriter shows text as it is, and ends its last line.
+type plainWriter struct {
+	w   io.Writer
+	mid bool // within a line
+}
+
+func (p *plainWriter) Push(text string) {
+	if text = Clean(text); text != "" {
+		io.WriteString(p.w, text)
+		p.mid = !strings.HasSuffix(text, "\n")
+	}
+}
+
+func (p *plainWriter) Close() {
+	if p.mid {
+		io.WriteString(p.w, "\n")
+	}
+}
+
+func (c *Console) columns() int {
+	columns, _ := c.size()
+	return columns
+}
+
+// cut shortens a line to at most n cells.
+func cut(s string, n int) string {
+	for at, cells := 0, 0; at < len(s); {
+		size, w := cluster(s[at:])
+		if cells += w; cells > n {
+			return s[:at]
+		}
+		at += size
+	}
+	return s
+}
