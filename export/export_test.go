@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -13,86 +16,152 @@ import (
 	"testing"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
-	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/model"
-	"github.com/haenyeo/haenyeo/quant"
 	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
-// What went into a GGUF comes out of it: weights, configuration, tokenizer.
-func TestGGUFRoundTrip(t *testing.T) {
-	e, err := kernel.New(1, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
+// models are models of every generation and storage: those that this program trains, tiny files of the others.
+func models(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{}
 	for name, cfg := range shapes() {
+		all[name] = writeModel(t, cfg)
+	}
+	files, err := filepath.Glob("../weights/testdata/*.gguf")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err, len(files))
+	}
+	for _, f := range append(files, "../weights/testdata/deepseek_v4_fp4") {
+		all[filepath.Base(f)] = f
+	}
+	golden := os.Getenv("HAENYEO_GOLDEN")
+	if golden == "" {
+		t.Log("SKIPPED: set HAENYEO_GOLDEN to the golden folder to convert its checkpoints too")
+		return all
+	}
+	dirs, _ := filepath.Glob(filepath.Join(golden, "*", "generation_config.json"))
+	files, _ = filepath.Glob(filepath.Join(golden, "gguf", "models", "*.gguf"))
+	for _, d := range dirs {
+		all[filepath.Base(filepath.Dir(d))] = filepath.Dir(d)
+	}
+	for _, f := range files {
+		all[filepath.Base(f)] = f
+	}
+	if len(dirs) < 10 || len(files) < 10 {
+		t.Errorf("%d checkpoints and %d files in %q", len(dirs), len(files), golden)
+	}
+	return all
+}
+
+// What went into a file comes out of it, bit by bit: to a GGUF of float32, from there to a directory, from
+// there to a GGUF.
+func TestThereAndBack(t *testing.T) {
+	for name, path := range models(t) {
 		t.Run(name, func(t *testing.T) {
-			dir := writeModel(t, cfg)
-			want, err := model.Open(dir, e, model.Options{})
+			tmp := t.TempDir()
+			file, dir, again := filepath.Join(tmp, "m.gguf"), filepath.Join(tmp, "dir"), filepath.Join(tmp, "again.gguf")
+			if s, err := tryConvert(t, context.Background(), path, file, "f32", Options{}); err != nil {
+				if !strings.Contains(err.Error(), "GGUF cannot express") {
+					t.Fatal(err)
+				}
+				t.Log(err)
+				convert(t, path, dir, "f32")
+				same(t, "directory", open(t, dir).logits(t, random(8, 30)), open(t, path).logits(t, random(8, 30)))
+				return
+			} else if s.Types["F32"] == 0 || s.Bytes == 0 {
+				t.Errorf("summary %+v", s)
+			}
+			convert(t, file, dir, "f32")
+			convert(t, dir, again, "f32")
+			want := numbers(t, path)
+			if v4 := strings.Contains(name, "v4"); v4 { // whose MTP layer a GGUF does not have
+				for n := range want {
+					if strings.HasPrefix(n, "mtp.") {
+						delete(want, n)
+					}
+				}
+			}
+			for n := range want {
+				if strings.HasSuffix(n, "embed_tokens.weight") && strings.HasPrefix(n, "model.layers.") || strings.HasSuffix(n, "shared_head.head.weight") {
+					delete(want, n) // copies
+				}
+			}
+			for form, p := range map[string]string{"GGUF": file, "directory": dir, "GGUF again": again} {
+				got := numbers(t, p)
+				if len(got) != len(want) {
+					t.Errorf("%s: %d tensors, want %d", form, len(got), len(want))
+				}
+				for n, x := range want {
+					if !slices.Equal(got[n], x) {
+						t.Errorf("%s: %s differs", form, n)
+					}
+				}
+			}
+			a := open(t, path)
+			ids := random(8, 30)
+			for i := range ids {
+				ids[i] %= int32(a.src.Config().VocabSize)
+			}
+			logits := a.logits(t, ids)
+			for form, p := range map[string]string{"GGUF": file, "directory": dir, "GGUF again": again} {
+				b := open(t, p)
+				same(t, form, b.logits(t, ids), logits)
+				compareConfig(t, form, a.src.Config(), b.src.Config())
+				if a.src.Config().ModelType == "deepseek_v3" && hasMTP(a.src) {
+					x, err := a.net.MTPLogits(context.Background(), ids)
+					if err != nil {
+						t.Fatal(err)
+					}
+					y, err := b.net.MTPLogits(context.Background(), ids)
+					if err != nil {
+						t.Fatal(err)
+					}
+					same(t, form+", MTP", y, x)
+				}
+			}
+			f, err := gguf.Open(file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, typ := range []quant.Type{quant.F32, quant.F16, quant.BF16, quant.Q8_0} {
-				out := filepath.Join(t.TempDir(), "m.gguf")
-				s, err := WriteGGUF(context.Background(), dir, out, typ, nil)
+			defer f.Close()
+			if err := f.CheckModel(); err != nil {
+				t.Error(err)
+			}
+			if _, err := os.Stat(filepath.Join(path, "tokenizer.json")); err == nil {
+				tok, err := Tokenizer(&f.Metadata)
 				if err != nil {
 					t.Fatal(err)
 				}
-				if s.Types[typ.String()] == 0 || s.Bytes == 0 {
-					t.Errorf("%v: summary %+v", typ, s)
-				}
-				f, err := gguf.Open(out)
-				if err != nil {
+				compareTokenizer(t, path, tok)
+				if tok, err = tokenizer.Load(dir); err != nil {
 					t.Fatal(err)
 				}
-				if err := f.CheckModel(); err != nil {
-					t.Error(err)
-				}
-				f.Close()
-				got, tok, err := OpenGGUF(out, e, model.Options{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				compareWeights(t, want, got, typ)
-				compareConfig(t, want.Config(), got.Config())
-				compareTokenizer(t, dir, tok)
+				compareTokenizer(t, path, tok)
 			}
 		})
 	}
 }
 
-func compareWeights(t *testing.T, want, got *model.Model, typ quant.Type) {
-	t.Helper()
-	// Error of one rounding, relative to the largest number of a block.
-	limit := map[quant.Type]float64{quant.F32: 0, quant.F16: 1. / 2048, quant.BF16: 1. / 256, quant.Q8_0: 1. / 127}[typ]
-	for _, p := range want.Params() {
-		q := got.Param(p.Name)
-		if q == nil {
-			t.Fatalf("%v: %s is missing", typ, p.Name)
-		}
-		var top, worst float64
-		for i, x := range p.Data {
-			top = max(top, math.Abs(float64(x)))
-			worst = max(worst, math.Abs(float64(x-q.Data[i])))
-		}
-		if p.Kind == model.Vector || p.Kind == model.Bias {
-			top = 0 // exact in every type
-		}
-		if worst > limit*top {
-			t.Errorf("%v: %s differs by %g, at most %g", typ, p.Name, worst, limit*top)
-		}
-	}
-}
-
-func compareConfig(t *testing.T, want, got *model.Config) {
+func compareConfig(t *testing.T, form string, want, got *model.Config) {
 	t.Helper()
 	w, g := *want, *got
-	for _, c := range []*model.Config{&w, &g} { // not in a GGUF
-		c.InitializerRange, c.TorchDType = 0, ""
+	for _, c := range []*model.Config{&w, &g} { // not in a GGUF, or about storage
+		c.InitializerRange, c.TorchDType, c.Quantization = 0, "", model.Quantization{}
+		if c.ModelType == "deepseek_v4" {
+			c.NumNextnPredictLayers, c.CompressRatios = 0, c.CompressRatios[:c.NumHiddenLayers]
+			c.IntermediateSize = 0
+		}
+		if c.NRoutedExperts > 0 && c.TopKGroup == c.NGroup {
+			c.NGroup, c.TopKGroup = 1, 1 // groups that limit nothing
+		}
+	}
+	if w.RopeScaling.Type == "llama3" && slices.Equal(weights.RopeDivisors(&w), weights.RopeDivisors(&g)) {
+		w.RopeScaling = g.RopeScaling // the same frequencies in other words
 	}
 	if !reflect.DeepEqual(w, g) {
-		t.Errorf("configuration\n got %+v\nwant %+v", g, w)
+		t.Errorf("%s: configuration\n got %+v\nwant %+v", form, g, w)
 	}
 }
 
@@ -116,14 +185,77 @@ func compareTokenizer(t *testing.T, dir string, got *tokenizer.Tokenizer) {
 	}
 }
 
+// Every type gives a file that opens, with errors as small as its bits allow.
+func TestTypes(t *testing.T) {
+	limits := map[string]float64{"f16": 0.0003, "bf16": 0.002, "q8_0": 0.006, "q6_k": 0.018, "q5_k_m": 0.037, "q5_k_s": 0.037, "q5_1": 0.041, "q5_0": 0.046,
+		"q4_k_m": 0.075, "q4_k_s": 0.075, "q4_1": 0.085, "q4_0": 0.092, "q3_k_s": 0.155, "q3_k_m": 0.155, "q3_k_l": 0.155, "q2_k": 0.28,
+		"iq4_nl": 0.079, "iq4_xs": 0.079, "mxfp4": 0.125, "tq1_0": 0.85, "tq2_0": 0.85}
+	cfg := shapes()["v3"]
+	cfg.HiddenSize, cfg.IntermediateSize, cfg.MoEIntermediateSize = 256, 256, 256
+	dir := writeModel(t, cfg)
+	want := numbers(t, dir)
+	for _, m := range mixtures() {
+		if m.name == "f32" {
+			continue
+		}
+		out := filepath.Join(t.TempDir(), "m.gguf")
+		s := convert(t, dir, out, m.name)
+		used := m.base.String()
+		if m.stack != 0 {
+			used = m.stack.String()
+		}
+		if s.Types[used] == 0 || s.Types["F32"] == 0 {
+			t.Errorf("%s: types %v", m.name, s.Types)
+		}
+		worst := 0.0
+		for n, x := range numbers(t, out) {
+			var sum, of float64
+			for i, w := range want[n] {
+				sum += float64(w-x[i]) * float64(w-x[i])
+				of += float64(w) * float64(w)
+			}
+			e := math.Sqrt(sum / of)
+			worst = max(worst, e)
+			if !(e <= limits[m.name]) {
+				t.Errorf("%s: %s: relative error %.3g, limit %.3g", m.name, n, e, limits[m.name])
+			}
+		}
+		t.Logf("%s: largest relative error %.4f", m.name, worst)
+		for _, v := range open(t, out).logits(t, random(1, 8)) {
+			if v-v != 0 {
+				t.Fatalf("%s: logits hold %v", m.name, v)
+			}
+		}
+	}
+}
+
+// Packed numbers that need not change are copied, and fp4 becomes MXFP4 without loss.
+func TestAsStored(t *testing.T) {
+	for path, typ := range map[string]string{
+		"../weights/testdata/deepseek-q4_0.gguf": "Q4_0", "../weights/testdata/deepseek2-q8_0.gguf": "Q8_0",
+		"../weights/testdata/deepseek4-mxfp4.gguf": "MXFP4", "../weights/testdata/deepseek_v4_fp4": "MXFP4", "../weights/testdata/llama-q8_0.gguf": "Q8_0",
+	} {
+		out := filepath.Join(t.TempDir(), "m.gguf")
+		s := convert(t, path, out, "")
+		if s.Types[typ] == 0 {
+			t.Errorf("%s: types %v, want %s", path, s.Types, typ)
+		}
+		want, got := numbers(t, path), numbers(t, out)
+		for n, x := range want {
+			exact := strings.Contains(n, ".experts.") || filepath.Ext(path) == ".gguf"
+			if exact && !strings.HasPrefix(n, "mtp.") && !slices.Equal(got[n], x) {
+				t.Errorf("%s: %s differs", path, n)
+			}
+		}
+	}
+}
+
 func TestSameModelSameFile(t *testing.T) {
 	dir := writeModel(t, shapes()["v3"])
 	var files [2][]byte
 	for i := range files {
 		out := filepath.Join(t.TempDir(), "m.gguf")
-		if _, err := WriteGGUF(context.Background(), dir, out, quant.Q8_0, nil); err != nil {
-			t.Fatal(err)
-		}
+		convert(t, dir, out, "q8_0")
 		var err error
 		if files[i], err = os.ReadFile(out); err != nil {
 			t.Fatal(err)
@@ -134,46 +266,83 @@ func TestSameModelSameFile(t *testing.T) {
 	}
 }
 
+// Whatever goes wrong, the error says what, and nothing is left behind.
 func TestNothingHalfWritten(t *testing.T) {
 	good := shapes()["v3"]
-	sparse := good
-	sparse.MoELayerFreq = 2
 	for name, c := range map[string]struct {
-		cfg    model.Config
-		typ    quant.Type
+		typ    string
 		damage func(t *testing.T, dir string)
 		says   string
 	}{
-		"no tokenizer is fine": {good, quant.F32, func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "tokenizer.json")) }, ""},
-		"no weights":           {good, quant.F32, func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "model.safetensors")) }, "model.safetensors"},
-		"other configuration": {good, quant.F32, func(t *testing.T, dir string) {
+		"no tokenizer is fine": {"f32", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "tokenizer.json")) }, ""},
+		"no weights":           {"f32", func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "model.safetensors")) }, "model.safetensors"},
+		"other configuration": {"f32", func(t *testing.T, dir string) {
 			edit(t, dir, `"hidden_size": 64`, `"hidden_size": 32`)
 		}, "shape"},
-		"layer frequency": {sparse, quant.F32, nil, "moe_layer_freq"},
-		"tokenizer too large": {good, quant.F32, func(t *testing.T, dir string) {
+		"tokenizer too large": {"f32", func(t *testing.T, dir string) {
 			edit(t, dir, `"vocab_size": 480`, `"vocab_size": 400`)
-		}, "tokens"},
+		}, ""},
+		"NaN in a norm": {"q4_k_m", func(t *testing.T, dir string) { poison(t, dir, "model.norm.weight", float32(math.NaN())) }, `"model.norm.weight" holds NaN at element 5`},
+		"NaN in an expert": {"q4_k_m", func(t *testing.T, dir string) {
+			poison(t, dir, "model.layers.1.mlp.experts.3.up_proj.weight", float32(math.Inf(1)))
+		}, `"model.layers.1.mlp.experts.3.up_proj.weight" holds +Inf in row 0, column 5`},
+		"too large for f16": {"f16", func(t *testing.T, dir string) { poison(t, dir, "lm_head.weight", 1e5) }, `"lm_head.weight" holds 100000 in row 0, column 5, more than F16 can hold: use bf16 or f32`},
+		"too large to pack": {"q4_0", func(t *testing.T, dir string) { poison(t, dir, "model.layers.0.mlp.up_proj.weight", 1e9) }, `"model.layers.0.mlp.up_proj.weight"`},
 	} {
-		t.Run(name, func(t *testing.T) {
-			dir := writeModel(t, c.cfg)
-			if c.damage != nil {
-				c.damage(t, dir)
-			}
-			outDir := t.TempDir()
-			_, err := WriteGGUF(context.Background(), dir, filepath.Join(outDir, "m.gguf"), c.typ, nil)
-			if c.says == "" {
-				if err != nil {
-					t.Fatal(err)
+		for _, kind := range []string{"m.gguf", "directory"} {
+			if kind == "directory" && strings.HasPrefix(c.typ, "q") {
+				c.typ = "bf16"
+				if name == "too large to pack" {
+					continue
 				}
-				return
 			}
-			if err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("error %v, want one about %q", err, c.says)
-			}
-			if left, _ := os.ReadDir(outDir); len(left) != 0 {
-				t.Errorf("left behind: %v", left)
-			}
-		})
+			t.Run(name+" to "+kind, func(t *testing.T) {
+				dir := writeModel(t, good)
+				c.damage(t, dir)
+				outDir := t.TempDir()
+				_, err := tryConvert(t, context.Background(), dir, filepath.Join(outDir, kind), c.typ, Options{})
+				if name == "tokenizer too large" {
+					if err == nil {
+						t.Error("no error")
+					}
+				} else if c.says == "" {
+					if err != nil {
+						t.Fatal(err)
+					}
+					return
+				} else if err == nil || !strings.Contains(err.Error(), c.says) {
+					t.Errorf("error %v, want one about %q", err, c.says)
+				}
+				if left, _ := os.ReadDir(outDir); len(left) != 0 {
+					t.Errorf("left behind: %v", left)
+				}
+			})
+		}
+	}
+}
+
+// poison puts x at element 5 of a tensor.
+func poison(t *testing.T, dir, tensor string, x float32) {
+	t.Helper()
+	r, err := safetensors.OpenDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []safetensors.Source
+	for _, name := range r.Names() {
+		stored, _ := r.Tensor(name)
+		v, err := stored.Float32(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name == tensor {
+			v[5] = x
+		}
+		sources = append(sources, safetensors.Floats(name, safetensors.F32, stored.Shape, v))
+	}
+	r.Close()
+	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), sources, nil); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -205,69 +374,9 @@ func TestYarnThatDoesNotFit(t *testing.T) {
 	} {
 		cfg := shapes()[c.shape]
 		c.change(&cfg.RopeScaling)
-		_, err := architecture(&cfg)
+		_, err := architectureOf(&cfg)
 		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
 			t.Errorf("%s, %+v: error %v, want one about %q", c.shape, cfg.RopeScaling, err, c.says)
-		}
-	}
-}
-
-func TestNumbersThatDoNotFit(t *testing.T) {
-	nan := float32(math.NaN())
-	for _, c := range []struct {
-		x  float32
-		t  quant.Type
-		ok bool
-	}{{65504, quant.F16, true}, {70000, quant.F16, false}, {70000, quant.BF16, true}, {nan, quant.F32, false}, {float32(math.Inf(-1)), quant.Q8_0, false}} {
-		err := finite([]float32{0, c.x}, c.t)
-		if (err == nil) != c.ok {
-			t.Errorf("%v as %v: %v", c.x, c.t, err)
-		}
-		if isNumber := c.x-c.x == 0; err != nil && strings.Contains(err.Error(), "bf16 or f32") != isNumber {
-			t.Errorf("advice for %v as %v: %v", c.x, c.t, err)
-		}
-	}
-}
-
-// What is not a number is found wherever it stands, used or not.
-func TestOpenNamesWhatIsNotFinite(t *testing.T) {
-	dir := writeModel(t, shapes()["v3"])
-	out := filepath.Join(t.TempDir(), "m.gguf")
-	if _, err := WriteGGUF(context.Background(), dir, out, quant.F32, nil); err != nil {
-		t.Fatal(err)
-	}
-	file, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := kernel.New(2, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	for tensor, published := range map[string]string{
-		"blk.1.ffn_gate_inp.weight": "model.layers.1.mlp.gate.weight",
-		"blk.1.exp_probs_b.bias":    "model.layers.1.mlp.gate.e_score_correction_bias",
-		"token_embd.weight":         "model.embed_tokens.weight",
-	} {
-		f, err := gguf.Open(out)
-		if err != nil {
-			t.Fatal(err)
-		}
-		g, ok := f.Tensor(tensor)
-		if !ok {
-			t.Fatalf("no tensor %s", tensor)
-		}
-		at := bytes.Index(file, g.Data)
-		f.Close()
-		damaged := slices.Clone(file)
-		copy(damaged[at+12:], []byte{0, 0, 0x80, 0x7f}) // infinity
-		path := filepath.Join(t.TempDir(), "damaged.gguf")
-		if err := os.WriteFile(path, damaged, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		if _, _, err := OpenGGUF(path, e, model.Options{}); err == nil || !strings.Contains(err.Error(), published) || !strings.Contains(err.Error(), "+Inf at element 3") {
-			t.Errorf("infinity in %s: error %v", tensor, err)
 		}
 	}
 }
@@ -294,16 +403,185 @@ func TestTokenizerOfAnotherKind(t *testing.T) {
 	}
 }
 
+// A conversion that is interrupted in the middle leaves nothing.
 func TestCancelledExportLeavesNothing(t *testing.T) {
 	dir := writeModel(t, shapes()["llama"])
-	out := t.TempDir()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := WriteGGUF(ctx, dir, filepath.Join(out, "m.gguf"), quant.F32, nil); err == nil {
-		t.Error("a cancelled export succeeded")
+	for _, name := range []string{"m.gguf", "directory"} {
+		out := t.TempDir()
+		ctx, cancel := context.WithCancel(context.Background())
+		calls := 0
+		_, err := tryConvert(t, ctx, dir, filepath.Join(out, name), "f32", Options{Progress: func(part float64) {
+			if calls++; calls == 3 {
+				cancel()
+			}
+		}})
+		if !errors.Is(err, context.Canceled) || calls != 3 {
+			t.Errorf("%s: %v after %d calls", name, err, calls)
+		}
+		if left, _ := os.ReadDir(out); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
 	}
-	if left, _ := os.ReadDir(out); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+}
+
+// Progress grows from nothing to the whole.
+func TestProgress(t *testing.T) {
+	dir := writeModel(t, shapes()["v3"])
+	for _, name := range []string{"m.gguf", "directory"} {
+		last := 0.0
+		if _, err := tryConvert(t, context.Background(), dir, filepath.Join(t.TempDir(), name), "bf16", Options{Progress: func(part float64) {
+			if part <= last || part > 1 {
+				t.Errorf("%s: %v after %v", name, part, last)
+			}
+			last = part
+		}}); err != nil || last != 1 {
+			t.Errorf("%s: ends with %v, %v", name, last, err)
+		}
+	}
+}
+
+// A file that is cut while it is read is an error that names it.
+func TestSourceCutShort(t *testing.T) {
+	dir := writeModel(t, shapes()["llama"])
+	path := filepath.Join(dir, "model.safetensors")
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"m.gguf", "directory"} {
+		src, err := weights.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		typ, _ := ParseType("f32")
+		out, cut := t.TempDir(), false
+		opt := Options{Progress: func(float64) {
+			if !cut {
+				cut = true
+				if err := os.Truncate(path, info.Size()/8); err != nil {
+					t.Error(err)
+				}
+			}
+		}}
+		if name == "m.gguf" {
+			_, err = WriteGGUF(context.Background(), src, engine(t), filepath.Join(out, name), typ, opt)
+		} else {
+			_, err = WriteDirectory(context.Background(), src, engine(t), filepath.Join(out, name), typ, opt)
+		}
+		if err == nil || !strings.Contains(err.Error(), "model.safetensors") || !strings.Contains(err.Error(), "cut short") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, _ := os.ReadDir(out); len(left) != 0 {
+			t.Errorf("left behind: %v", left)
+		}
+		src.Close()
+		if err := os.WriteFile(path, whole, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A directory of several files is found again, and never written over another.
+func TestDirectory(t *testing.T) {
+	for _, name := range []string{"v3 mtp", "llama3 rope"} {
+		dir := writeModel(t, shapes()[name])
+		if err := os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte(`{"eos_token_id": [1, 2], "temperature": 0.5}`), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		src, err := weights.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
+		out := filepath.Join(t.TempDir(), "out")
+		if err := os.Mkdir(out, 0o777); err != nil { // empty: allowed
+			t.Fatal(err)
+		}
+		typ, _ := ParseType("f32")
+		s, err := writeDirectory(context.Background(), src, engine(t), out, typ, Options{}, 100_000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shards, _ := filepath.Glob(filepath.Join(out, "model-*-of-*.safetensors"))
+		var index struct {
+			Metadata struct {
+				Total int64 `json:"total_size"`
+			}
+			Map map[string]string `json:"weight_map"`
+		}
+		text, err := os.ReadFile(filepath.Join(out, safetensors.IndexName))
+		if err == nil {
+			err = json.Unmarshal(text, &index)
+		}
+		if err != nil || len(shards) < 3 || index.Metadata.Total == 0 || index.Metadata.Total >= s.Bytes || len(index.Map) != s.Types["F32"] {
+			t.Errorf("%v, %d files, index of %d bytes and %d tensors, %+v", err, len(shards), index.Metadata.Total, len(index.Map), s)
+		}
+		want, got := numbers(t, dir), numbers(t, out)
+		for n, x := range want {
+			if !slices.Equal(got[n], x) {
+				t.Errorf("%s differs", n)
+			}
+		}
+		if len(got) != len(want) {
+			t.Errorf("%d tensors, want %d", len(got), len(want))
+		}
+		for _, file := range []string{"tokenizer.json", "tokenizer_config.json", "generation_config.json"} {
+			a, errA := os.ReadFile(filepath.Join(dir, file))
+			b, errB := os.ReadFile(filepath.Join(out, file))
+			if errA != nil || errB != nil || !bytes.Equal(a, b) {
+				t.Errorf("%s: %v, %v, equal %v", file, errA, errB, bytes.Equal(a, b))
+			}
+		}
+		if _, err := writeDirectory(context.Background(), src, engine(t), out, typ, Options{}, 100_000); err == nil || !strings.Contains(err.Error(), "not empty") {
+			t.Errorf("over another: %v", err)
+		}
+		packed, _ := ParseType("q4_0")
+		if _, err := WriteDirectory(context.Background(), src, engine(t), out+"2", packed, Options{}); err == nil || !strings.Contains(err.Error(), "f32, f16 or bf16") {
+			t.Errorf("q4_0: %v", err)
+		}
+		if _, err := WriteDirectory(context.Background(), src, engine(t), filepath.Join(out, "no", "where"), typ, Options{}); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("in no directory: %v", err)
+		}
+	}
+}
+
+// The type of a directory follows what is stored.
+func TestDirectoryType(t *testing.T) {
+	dir := writeModel(t, shapes()["v3"])
+	for _, c := range []struct{ from, typ, want string }{
+		{"f32", "", "F32"}, {"bf16", "", "BF16"}, {"f16", "", "F16"}, {"q8_0", "", "F32"}, {"q8_0", "f16", "F16"},
+	} {
+		file, out := filepath.Join(t.TempDir(), "m.gguf"), filepath.Join(t.TempDir(), "out")
+		convert(t, dir, file, c.from)
+		if s := convert(t, file, out, c.typ); s.Types[c.want] < 40 || c.want != "F32" && s.Types["F32"] != 2 { // the correction biases
+			t.Errorf("%v: %v", c, s.Types)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "out")
+	if s := convert(t, "../weights/testdata/deepseek_v4_fp4", out, ""); s.Types["BF16"] == 0 || s.Types["I32"] != 1 || s.Types["F32"] == 0 {
+		t.Errorf("fp8 and fp4: %v", s.Types)
+	}
+	text, err := os.ReadFile(filepath.Join(out, "config.json"))
+	if err != nil || bytes.Contains(text, []byte("quantization_config")) || bytes.Contains(text, []byte("expert_dtype")) || !bytes.Contains(text, []byte(`"torch_dtype": "bfloat16"`)) {
+		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// What is left out is told.
+func TestLeftOutIsTold(t *testing.T) {
+	dir := writeModel(t, shapes()["v3 mtp"])
+	os.Remove(filepath.Join(dir, "tokenizer.json"))
+	var log bytes.Buffer
+	opt := Options{Log: slog.New(slog.NewTextHandler(&log, nil))}
+	if _, err := tryConvert(t, context.Background(), dir, filepath.Join(t.TempDir(), "m.gguf"), "f32", opt); err != nil {
+		t.Fatal(err)
+	}
+	if s := log.String(); !strings.Contains(s, "tokenizer.json") || strings.Contains(s, "multi-token") {
+		t.Errorf("log: %s", s)
 	}
 }
 
@@ -321,114 +599,5 @@ func edit(t *testing.T, dir, old, new string) {
 	}
 	if err := os.WriteFile(path, []byte(s), 0o666); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// Whatever is wrong with a file, opening it ends with an error or a model.
-func FuzzOpenGGUF(f *testing.F) {
-	e, err := kernel.New(1, "portable")
-	if err != nil {
-		f.Fatal(err)
-	}
-	defer e.Close()
-	for _, name := range []string{"v3", "llama"} {
-		cfg := shapes()[name]
-		cfg.HiddenSize, cfg.IntermediateSize, cfg.MoEIntermediateSize = 8, 8, 8
-		out := filepath.Join(f.TempDir(), "m.gguf")
-		if _, err := WriteGGUF(context.Background(), writeModel(f, cfg), out, quant.F16, nil); err != nil {
-			f.Fatal(err)
-		}
-		b, err := os.ReadFile(out)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(b, uint32(200), byte(1))
-	}
-	f.Fuzz(func(t *testing.T, file []byte, at uint32, x byte) {
-		if len(file) > 0 {
-			file = append([]byte{}, file...)
-			file[int(at)%len(file)] ^= x // most mutations hit the weights; this one is steered by hand
-		}
-		path := filepath.Join(t.TempDir(), "m.gguf")
-		if err := os.WriteFile(path, file, 0o666); err != nil {
-			t.Fatal(err)
-		}
-		if m, _, err := OpenGGUF(path, e, model.Options{}); err == nil && m == nil {
-			t.Error("neither a model nor an error")
-		}
-	})
-}
-
-// Every byte of the metadata is changed once.
-func TestDamagedMetadata(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some thousand files")
-	}
-	e, err := kernel.New(1, "portable")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	cfg := shapes()["v3"]
-	cfg.HiddenSize, cfg.IntermediateSize, cfg.MoEIntermediateSize, cfg.NumHiddenLayers = 8, 8, 8, 2
-	dir := writeModel(t, cfg)
-	os.Remove(filepath.Join(dir, "tokenizer.json"))
-	path := filepath.Join(t.TempDir(), "m.gguf")
-	if _, err := WriteGGUF(context.Background(), dir, path, quant.F16, nil); err != nil {
-		t.Fatal(err)
-	}
-	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	header := bytes.Index(good, []byte("token_embd.weight"))
-	for at := range header {
-		for _, x := range []byte{1, 0xff} {
-			bad := slices.Clone(good)
-			bad[at] ^= x
-			if err := os.WriteFile(path, bad, 0o666); err != nil {
-				t.Fatal(err)
-			}
-			OpenGGUF(path, e, model.Options{}) // must not panic, hang or take all memory
-		}
-	}
-}
-
-// The golden files with one fault each: what must be refused is, and the file without fault, which names no
-// pre-tokenizer, works with ids.
-func TestOpenMalformed(t *testing.T) {
-	const dir = "../format/gguf/testdata/malformed"
-	text, err := os.ReadFile(filepath.Join(dir, "index.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var index map[string]struct{ Must string }
-	if err := json.Unmarshal(text, &index); err != nil {
-		t.Fatal(err)
-	}
-	e, err := kernel.New(1, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer e.Close()
-	opens := map[string]string{"valid.gguf": "accept"}
-	for name, c := range index {
-		opens[name] = c.Must
-	}
-	for name, must := range opens {
-		m, tok, err := OpenGGUF(filepath.Join(dir, name), e, model.Options{})
-		switch {
-		case must == "reject" && err == nil:
-			t.Errorf("%s is opened", name)
-		case must == "accept" && (err != nil || tok != nil):
-			t.Errorf("%s: %v, tokenizer %v", name, err, tok != nil)
-		case err != nil && strings.Contains(err.Error(), "\n"):
-			t.Errorf("%s: more than one line: %v", name, err)
-		}
-		if must == "accept" && err == nil {
-			if _, err := m.Logits([]int32{1}); err != nil {
-				t.Errorf("%s: %v", name, err)
-			}
-		}
 	}
 }

@@ -1,22 +1,37 @@
 package export
 
-// WriteGGUF: metadata, then every tensor row by row from the mapped safetensors.
+// WriteGGUF: metadata, then every tensor piece by piece from the mapped source.
 
 import (
 	"context"
 	"fmt"
 	"io"
-	"math"
+	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
+	"runtime/debug"
 	"strings"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
-	"github.com/haenyeo/haenyeo/format/safetensors"
-	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/internal/diskspace"
+	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/quant"
+	"github.com/haenyeo/haenyeo/weights"
 )
+
+// Options are what both kinds of files have in common.
+type Options struct {
+	Importance *Importance        // for GGUF: how much each input counts; nil: all the same
+	Progress   func(part float64) // hears the share that is done; nil: nobody does
+	Log        *slog.Logger       // of what is left out; nil: slog.Default
+}
+
+func (o *Options) log() *slog.Logger {
+	if o.Log == nil {
+		return slog.Default()
+	}
+	return o.Log
+}
 
 // Summary says what was written.
 type Summary struct {
@@ -24,226 +39,151 @@ type Summary struct {
 	Types map[string]int // tensors by type
 }
 
-// ParseType reads the name of a type that weights can be stored in.
-func ParseType(name string) (quant.Type, error) {
-	for _, t := range []quant.Type{quant.F32, quant.F16, quant.BF16, quant.Q8_0} {
-		if strings.EqualFold(name, t.String()) {
-			return t, nil
-		}
-	}
-	return 0, fmt.Errorf("export: type %q: use f32, f16, bf16 or q8_0", name)
-}
-
-// WriteGGUF writes the model in dir to the file out, whole or not at all, its matrices as t.
-// progress, if not nil, hears the share that is done. Cancelling ctx stops it.
-func WriteGGUF(ctx context.Context, dir, out string, t quant.Type, progress func(part float64)) (Summary, error) {
-	c, err := model.ReadConfig(dir)
+// WriteGGUF writes the model of src to the file out, whole or not at all, its matrices as t, with the threads
+// of e. Cancelling ctx stops it.
+func WriteGGUF(ctx context.Context, src *weights.Source, e *kernel.Engine, out string, t Type, opt Options) (s Summary, err error) {
+	defer catchFault(src, debug.SetPanicOnFault(true), &err)
+	c := src.Config()
+	arch, err := architecture(src)
 	if err != nil {
-		return Summary{}, err
+		return s, err
 	}
-	arch, err := architecture(c)
+	o := origin{src: src, c: c, interleaved: arch == llama || arch == deepseek, mtp: keepsMTP(arch, src, opt.log())}
+	ts, err := o.arranged()
 	if err != nil {
-		return Summary{}, err
+		return s, err
 	}
-	weights, err := safetensors.OpenDir(dir)
-	if err != nil {
-		return Summary{}, err
+	choose := chooser{m: t.m, c: c, tied: c.TieWordEmbeddings, layers: c.NumHiddenLayers, weighted: opt.Importance != nil}
+	if o.mtp {
+		choose.layers += c.NumNextnPredictLayers
 	}
-	defer weights.Close()
-
+	types := make([]quant.Type, len(ts))
+	var total int64
+	for i := range ts {
+		types[i] = choose.of(&ts[i])
+		total += int64(types[i].Bytes(ts[i].len()))
+	}
+	if err := room(out, total); err != nil {
+		return s, err
+	}
 	var m metadata
+	if f := src.GGUF(); f != nil {
+		m.inherit(&f.Metadata)
+	} else if err := m.fromDirectory(src.Dir(), c, opt.log()); err != nil {
+		return s, err
+	}
 	m.text("general.architecture", arch)
-	m.text("general.type", "model")
-	if abs, err := filepath.Abs(dir); err == nil {
-		m.text("general.name", filepath.Base(abs))
+	if _, kept := m.Get(fileTypeKey); !kept || t.m != nil {
+		m.number(fileTypeKey, fileType(t, ts, types))
 	}
-	m.number("general.file_type", fileType(t))
 	m.number("general.quantization_version", 2)
-	m.configKeys(arch, c)
-	if err := m.tokenizerKeys(dir, c); err != nil {
-		return Summary{}, err
-	}
+	m.configKeys(arch, c, o.mtp, src.GGUF() == nil)
 
-	ts := layout(arch, c)
-	s := Summary{Types: map[string]int{}}
-	var total, done int64
+	s.Types = map[string]int{}
+	enc := newEncoder(ctx, e, total, opt.Progress)
 	sources := make([]gguf.Source, len(ts))
 	for i := range ts {
-		w := &writing{ctx: ctx, t: &ts[i], as: typeFor(&ts[i], t)}
-		if err := w.find(weights); err != nil {
-			return Summary{}, err
+		t, as := &ts[i], types[i]
+		importance, err := opt.Importance.of(t)
+		if err != nil {
+			return s, err
 		}
-		size := int64(w.as.Bytes(w.t.rows() * w.t.width()))
-		total += size
-		s.Types[w.as.String()]++
-		sources[i] = gguf.Source{Name: w.t.name, Type: w.as, Shape: w.t.shape, Emit: func(to io.Writer) error {
-			if err := w.emit(to); err != nil {
-				return err
-			}
-			if done += size; progress != nil {
-				progress(float64(done) / float64(total))
-			}
-			return nil
+		s.Types[as.String()]++
+		sources[i] = gguf.Source{Name: t.name, Type: as, Shape: t.shape, Emit: func(w io.Writer) error {
+			return enc.write(w, t, as, importance)
 		}}
 	}
 	if err := gguf.Write(out, &m.Metadata, sources); err != nil {
-		return Summary{}, err
+		return s, err
 	}
 	info, err := os.Stat(out)
 	if err != nil {
-		return Summary{}, fmt.Errorf("export: %w", err)
+		return s, fmt.Errorf("export: %w", err)
 	}
 	s.Bytes = info.Size()
 	return s, nil
 }
 
-// typeFor is the type that t is stored in when matrices are stored as want.
-func typeFor(t *tensor, want quant.Type) quant.Type {
-	switch {
-	case t.plain:
-		return quant.F32
-	case t.width()%want.Block() != 0:
-		return quant.F16
+// keepsMTP says whether the multi-token prediction layers go into the file. Readers of architecture deepseek4
+// know no head of its own in such a layer, and others know one layer only.
+func keepsMTP(arch string, src *weights.Source, log *slog.Logger) bool {
+	c := src.Config()
+	if c.DSparkBlockSize > 0 {
+		log.Warn("the DSpark drafter is left out: the file holds the main model")
 	}
-	return want
-}
-
-// fileType is llama.cpp's number for a file whose matrices are mostly of type t; information only.
-func fileType(t quant.Type) int {
-	switch t {
-	case quant.F16:
-		return 1
-	case quant.Q8_0:
-		return 7
-	case quant.BF16:
-		return 32
+	if !hasMTP(src) {
+		return false
 	}
-	return 0
+	if n := c.NumNextnPredictLayers; arch == deepseek4 || n > 1 {
+		log.Warn("the multi-token prediction layer is left out: the GGUF holds the main model", "layers", n)
+		return false
+	}
+	return true
 }
 
-// writing is one tensor on its way from safetensors to GGUF.
-type writing struct {
-	ctx    context.Context
-	t      *tensor
-	as     quant.Type
-	source []safetensors.Tensor // by index into t.from
-	rows   []float32            // as published
-	out    []float32            // as GGUF wants them
+// fileType is llama.cpp's number for the file; information only. A file stored as its source is has the
+// number of its most frequent type.
+func fileType(t Type, ts []tensor, types []quant.Type) int {
+	if t.m != nil {
+		return t.m.number
+	}
+	bytes := map[quant.Type]int{}
+	for i := range ts {
+		if ts[i].kind != precise {
+			bytes[types[i]] += types[i].Bytes(ts[i].len())
+		}
+	}
+	number, most := 0, 0
+	for _, m := range mixtures() {
+		base := m.base
+		if m.stack != 0 {
+			base = m.stack
+		}
+		if bytes[base] > most {
+			number, most = m.number, bytes[base]
+		}
+	}
+	return number
 }
 
-// find looks up the published tensors, so that what is missing or misshapen is known before
-// anything is written.
-func (w *writing) find(weights *safetensors.Reader) error {
-	for _, name := range w.t.from {
-		s, ok := weights.Tensor(name)
-		if !ok {
-			return fmt.Errorf("export: tensor %q is missing from the safetensors: the model is incomplete", name)
-		}
-		switch s.DType {
-		case safetensors.F32, safetensors.F16, safetensors.BF16:
-		default:
-			return fmt.Errorf("export: tensor %q is stored as %v: only F32, F16 and BF16 can be converted yet", name, s.DType)
-		}
-		if !slices.Equal(s.Shape, w.t.each) {
-			return fmt.Errorf("export: tensor %q has shape %v, but the configuration says %v", name, s.Shape, w.t.each)
-		}
-		w.source = append(w.source, s)
+// room refuses to begin what will not fit on the disk.
+func room(out string, need int64) error {
+	dir := filepath.Dir(out)
+	if have, known := diskspace.Free(dir); known && have < need {
+		return fmt.Errorf("export: %q takes %.1f GB, and the disk of %q has room for %.1f GB: make room, choose another disk, or a smaller type", out, float64(need)/1e9, dir, float64(have)/1e9)
 	}
 	return nil
 }
 
-// pieceSize bounds the numbers that are converted at a time.
-const pieceSize = 1 << 16
-
-// emit writes the tensor, a few rows at a time.
-func (w *writing) emit(to io.Writer) error {
-	if w.t.values != nil {
-		return gguf.EmitFloats(to, w.as, w.t.values)
+// catchFault ends a call during which mapped files are read: it turns the panic of a page that is gone into
+// an error. Use it with defer; before is what debug.SetPanicOnFault(true) returned.
+func catchFault(src *weights.Source, before bool, err *error) {
+	debug.SetPanicOnFault(before)
+	v := recover()
+	if v == nil {
+		return
 	}
-	step := max(1, pieceSize/w.t.width())
-	if w.t.keys != nil {
-		step = w.t.shape[1] // a head at a time
+	fault, ok := v.(interface {
+		error
+		Addr() uintptr
+	})
+	if !ok {
+		panic(v)
 	}
-	for lo := 0; lo < w.t.rows(); lo += step {
-		if err := w.ctx.Err(); err != nil {
-			return err
-		}
-		if err := w.read(lo, min(lo+step, w.t.rows())); err != nil {
-			return err
-		}
-		if err := finite(w.out, w.as); err != nil {
-			return err
-		}
-		if err := gguf.EmitFloats(to, w.as, w.out); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// read puts rows [lo,hi) of the GGUF tensor into out.
-func (w *writing) read(lo, hi int) (err error) {
-	width := w.t.width()
-	switch {
-	case w.t.keys != nil:
-		k := w.t.keys
-		head := lo / w.t.shape[1]
-		if w.rows, err = rowsOf(w.source[0], head*k.stride, head*k.stride+k.n, w.rows); err != nil {
-			return err
-		}
-		w.out = grow(w.out, len(w.rows))
-		transpose(w.out, w.rows, k.n, w.t.shape[1])
-	case w.t.row == nil:
-		w.out, err = rowsOf(w.source[0], lo, hi, w.out)
-	default:
-		w.out = grow(w.out, (hi-lo)*width)
-		for r := lo; r < hi; r++ {
-			source, row := w.t.row(r)
-			if w.rows, err = rowsOf(w.source[source], row, row+1, w.rows); err != nil {
-				return err
-			}
-			copy(w.out[(r-lo)*width:], w.rows)
-		}
-	}
-	return err
-}
-
-// rowsOf converts rows [lo,hi) of t.
-func rowsOf(t safetensors.Tensor, lo, hi int, buf []float32) ([]float32, error) {
-	bytes := rowWidth(t.Shape) * t.DType.Size()
-	t.Data = t.Data[lo*bytes : hi*bytes]
-	return t.Float32(buf)
-}
-
-// transpose writes src [rows,columns] to dst [columns,rows].
-func transpose(dst, src []float32, rows, columns int) {
-	for r := range rows {
-		for c := range columns {
-			dst[c*rows+r] = src[r*columns+c]
-		}
+	if *err = src.FaultError(fault.Addr()); *err == nil {
+		panic(v) // not of a file: a defect of this program
 	}
 }
 
-func grow(buf []float32, n int) []float32 {
-	if cap(buf) < n {
-		return make([]float32, n)
-	}
-	return buf[:n]
-}
+const fileTypeKey = "general.file_type"
 
-// finite refuses numbers that type t cannot hold.
-func finite(values []float32, t quant.Type) error {
-	limit := float32(math.MaxFloat32)
-	if t == quant.F16 {
-		limit = 65504
-	}
-	for _, v := range values {
-		switch {
-		case v-v != 0:
-			return fmt.Errorf("the weights hold %v: they are damaged, or come from a training run that diverged; fetch or make them again", v)
-		case !(v >= -limit && v <= limit):
-			return fmt.Errorf("value %v cannot be stored as %v: use bf16 or f32", v, t)
+// inherit takes over what another GGUF says, but for how it is stored.
+func (m *metadata) inherit(from *gguf.Metadata) {
+	for _, key := range from.Keys() {
+		if strings.HasPrefix(key, "split.") || strings.HasPrefix(key, "quantize.") || key == "general.alignment" {
+			continue
 		}
+		v, _ := from.Get(key)
+		m.Set(key, v)
 	}
-	return nil
 }

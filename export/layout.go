@@ -1,204 +1,262 @@
 package export
 
-// Which GGUF tensor holds which published tensor, and in which order of rows.
+// Which tensors the file to be written has, and where their rows come from: published lists them as a
+// directory does, arranged as a GGUF does.
 //
 // Source: names of gguf-py's tensor map; MLA in the flavour with separate attn_k_b and attn_v_b that
 // llama.cpp computes in absorbed form.
 
 import (
 	"fmt"
+	"iter"
+	"strings"
 
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/weights"
 )
 
-// tensor is one tensor of the GGUF file.
-type tensor struct {
-	name  string // GGUF name
-	shape []int  // row-major, slowest first: the reverse of GGUF's ne
-	plain bool   // norms, biases and routers: always F32
+// origin gives out the tensors of a source.
+type origin struct {
+	src *weights.Source
+	c   *model.Config
+	mtp bool // with the multi-token prediction layers
 
-	from []string // published tensors that its rows come from, all of shape each
-	each []int
-
-	// row says which row of which published tensor (index into from) row r holds; nil: the tensor is
-	// from[0] as it is.
-	row func(r int) (source, row int)
-	// keys marks attn_k_b: row (head, latent channel) holds one column of the head's key rows.
-	keys *keyRows
-	// values are given here instead of from published tensors.
-	values []float32
+	interleaved bool // whether the file to be written rotates neighbouring channels
 }
 
-// keyRows are the rows of kv_b_proj that make keys: the first n of every stride rows.
-type keyRows struct{ n, stride int }
-
-// width is the length of a row; a vector is a column of rows of one number.
-func (t *tensor) width() int { return rowWidth(t.shape) }
-
-// rows is the number of rows.
-func (t *tensor) rows() int { return product(t.shape) / t.width() }
-
-func rowWidth(shape []int) int {
-	if len(shape) == 1 {
-		return 1
-	}
-	return shape[len(shape)-1]
-}
-
-func product(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
-}
-
-// layout lists the tensors of a model's GGUF in the order in which they are written.
-func layout(arch string, c *model.Config) []tensor {
-	d, v := c.HiddenSize, c.VocabSize
-	ts := []tensor{
-		matrix("token_embd.weight", "model.embed_tokens.weight", v, d),
-		vector("output_norm.weight", "model.norm.weight", d),
-	}
-	if !c.TieWordEmbeddings {
-		ts = append(ts, matrix("output.weight", "lm_head.weight", v, d))
-	}
-	if c.RopeScaling.Type == "llama3" {
-		f := weights.RopeDivisors(c)
-		ts = append(ts, tensor{name: "rope_freqs.weight", shape: []int{len(f)}, plain: true, values: f})
-	}
-	for l := range c.NumHiddenLayers {
-		b := block{c: c, to: fmt.Sprintf("blk.%d.", l), from: fmt.Sprintf("model.layers.%d.", l)}
-		b.vector("attn_norm.weight", "input_layernorm.weight", d)
-		b.vector("ffn_norm.weight", "post_attention_layernorm.weight", d)
-		switch {
-		case arch == deepseek2:
-			b.latentAttention()
-			if l < c.FirstKDenseReplace {
-				b.mlp(c.IntermediateSize)
-			} else {
-				b.experts()
+// expected lists what the model consists of.
+func (o *origin) expected() iter.Seq[weights.Tensor] {
+	return func(yield func(weights.Tensor) bool) {
+		for t := range weights.Expected(o.c) {
+			if !yield(t) {
+				return
 			}
-		default:
-			b.groupedAttention(arch)
-			b.mlp(c.IntermediateSize)
 		}
-		ts = append(ts, b.tensors...)
-	}
-	return ts
-}
-
-// block collects the tensors of one layer.
-type block struct {
-	c        *model.Config
-	to, from string // prefixes
-	tensors  []tensor
-}
-
-func matrix(name, from string, rows, width int) tensor {
-	return tensor{name: name, shape: []int{rows, width}, from: []string{from}, each: []int{rows, width}}
-}
-
-func vector(name, from string, n int) tensor {
-	return tensor{name: name, shape: []int{n}, plain: true, from: []string{from}, each: []int{n}}
-}
-
-func (b *block) matrix(to, from string, rows, width int) *tensor {
-	b.tensors = append(b.tensors, matrix(b.to+to, b.from+from, rows, width))
-	return &b.tensors[len(b.tensors)-1]
-}
-
-func (b *block) vector(to, from string, n int) *tensor {
-	b.tensors = append(b.tensors, vector(b.to+to, b.from+from, n))
-	return &b.tensors[len(b.tensors)-1]
-}
-
-func (b *block) mlp(f int) {
-	d := b.c.HiddenSize
-	b.matrix("ffn_gate.weight", "mlp.gate_proj.weight", f, d)
-	b.matrix("ffn_up.weight", "mlp.up_proj.weight", f, d)
-	b.matrix("ffn_down.weight", "mlp.down_proj.weight", d, f)
-}
-
-// latentAttention is MLA. kv_b_proj, head by head n key rows and v value rows over the latent
-// channels, becomes attn_k_b [H,R,n] (transposed) and attn_v_b [H,v,R].
-func (b *block) latentAttention() {
-	c := b.c
-	d, h, r, p := c.HiddenSize, c.NumAttentionHeads, c.KVLoraRank, c.QKRopeHeadDim
-	n, v := c.QKNopeHeadDim, c.VHeadDim
-	if q := c.QLoraRank; q > 0 {
-		b.matrix("attn_q_a.weight", "self_attn.q_a_proj.weight", q, d)
-		b.vector("attn_q_a_norm.weight", "self_attn.q_a_layernorm.weight", q)
-		b.matrix("attn_q_b.weight", "self_attn.q_b_proj.weight", h*(n+p), q)
-	} else {
-		b.matrix("attn_q.weight", "self_attn.q_proj.weight", h*(n+p), d)
-	}
-	b.matrix("attn_kv_a_mqa.weight", "self_attn.kv_a_proj_with_mqa.weight", r+p, d)
-	b.vector("attn_kv_a_norm.weight", "self_attn.kv_a_layernorm.weight", r)
-
-	k := b.matrix("attn_k_b.weight", "self_attn.kv_b_proj.weight", h*(n+v), r)
-	k.shape, k.keys = []int{h, r, n}, &keyRows{n, n + v}
-	values := b.matrix("attn_v_b.weight", "self_attn.kv_b_proj.weight", h*(n+v), r)
-	values.shape = []int{h, v, r}
-	values.row = func(i int) (int, int) { return 0, i/v*(n+v) + n + i%v }
-
-	b.matrix("attn_output.weight", "self_attn.o_proj.weight", d, h*v)
-}
-
-// groupedAttention is the block of the Llama line. In a GGUF of architecture llama neighbouring
-// channels rotate together, where the published weights rotate channel i with i + width/2: there
-// the rows of q and k change places.
-func (b *block) groupedAttention(arch string) {
-	c := b.c
-	d, h, hk, w := c.HiddenSize, c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim
-	var pairs func(int) (int, int)
-	if arch == llama {
-		pairs = func(i int) (int, int) { return 0, i/w*w + i%2*(w/2) + i%w/2 }
-	}
-	for _, p := range []struct {
-		to, from    string
-		rows, width int
-		row         func(int) (int, int)
-		bias        bool
-	}{
-		{"attn_q", "self_attn.q_proj", h * w, d, pairs, c.QKVBias},
-		{"attn_k", "self_attn.k_proj", hk * w, d, pairs, c.QKVBias},
-		{"attn_v", "self_attn.v_proj", hk * w, d, nil, c.QKVBias},
-		{"attn_output", "self_attn.o_proj", d, h * w, nil, c.AttentionBias},
-	} {
-		b.matrix(p.to+".weight", p.from+".weight", p.rows, p.width).row = p.row
-		if p.bias {
-			t := b.vector(p.to+".bias", p.from+".bias", p.rows)
-			t.row = p.row
+		if !o.mtp {
+			return
+		}
+		for t := range weights.ExpectedMTP(o.c) {
+			if !yield(t) {
+				return
+			}
 		}
 	}
-	if c.QKNorm {
-		b.vector("attn_q_norm.weight", "self_attn.q_norm.weight", w)
-		b.vector("attn_k_norm.weight", "self_attn.k_norm.weight", w)
-	}
 }
 
-// experts is the DeepSeekMoE layer: the experts' matrices stacked, expert slowest.
-func (b *block) experts() {
-	c := b.c
-	d, e, f, s := c.HiddenSize, c.NRoutedExperts, c.MoEIntermediateSize, c.NSharedExperts
-	b.matrix("ffn_gate_inp.weight", "mlp.gate.weight", e, d).plain = true
-	b.vector("exp_probs_b.bias", "mlp.gate.e_score_correction_bias", e)
-	for _, m := range []struct {
-		to, from    string
-		rows, width int
-	}{{"gate", "gate_proj", f, d}, {"up", "up_proj", f, d}, {"down", "down_proj", d, f}} {
-		t := tensor{name: b.to + "ffn_" + m.to + "_exps.weight", shape: []int{e, m.rows, m.width}, each: []int{m.rows, m.width}}
-		for x := range e {
-			t.from = append(t.from, fmt.Sprintf("%smlp.experts.%d.%s.weight", b.from, x, m.from))
+// hasMTP says whether the source has every multi-token prediction layer of its configuration.
+func hasMTP(src *weights.Source) bool {
+	c := src.Config()
+	for t := range weights.ExpectedMTP(c) {
+		latent := strings.TrimSuffix(t.Name, "kv_b_proj.weight")
+		if !src.Has(t.Name) && (latent == t.Name || !src.Has(latent+"k_b_proj.weight")) {
+			return false
 		}
-		t.row = func(i int) (int, int) { return i / m.rows, i % m.rows }
-		b.tensors = append(b.tensors, t)
 	}
-	if s > 0 {
-		b.matrix("ffn_gate_shexp.weight", "mlp.shared_experts.gate_proj.weight", s*f, d)
-		b.matrix("ffn_up_shexp.weight", "mlp.shared_experts.up_proj.weight", s*f, d)
-		b.matrix("ffn_down_shexp.weight", "mlp.shared_experts.down_proj.weight", d, s*f)
+	return c.NumNextnPredictLayers > 0
+}
+
+// published lists the tensors under their published names.
+func (o *origin) published() ([]tensor, error) {
+	var ts []tensor
+	add := func(w weights.Tensor) error {
+		t, err := o.tensor(w)
+		ts = append(ts, t)
+		return err
 	}
+	for w := range o.expected() {
+		if err := add(w); err != nil {
+			return nil, err
+		}
+	}
+	if !o.mtp || o.c.ModelType == "deepseek_v4" {
+		return ts, nil
+	}
+	for i := range o.c.NumNextnPredictLayers { // copies of embedding and head, which checkpoints of V3 carry
+		for _, name := range []string{"embed_tokens.weight", "shared_head.head.weight"} {
+			name = fmt.Sprintf("model.layers.%d.%s", o.c.NumHiddenLayers+i, name)
+			if !o.src.Has(name) {
+				continue
+			}
+			if err := add(weights.Tensor{Name: name, Shape: []int{o.c.VocabSize, o.c.HiddenSize}}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return ts, nil
+}
+
+// tensor finds one tensor in the published form.
+func (o *origin) tensor(w weights.Tensor) (t tensor, err error) {
+	t = tensor{name: w.Name, shape: w.Shape, kind: kindOf(w)}
+	if prefix, ok := strings.CutSuffix(w.Name, "kv_b_proj.weight"); ok && !o.src.Has(w.Name) {
+		u, err := o.latentUp(prefix)
+		if err != nil {
+			return t, err
+		}
+		for h := range u.Key {
+			k := stored(&u.Key[h])
+			if u.KeyTransposed {
+				k = transposed(&u.Key[h])
+			}
+			t.parts = append(t.parts, k, stored(&u.Value[h]))
+		}
+		return t, nil
+	}
+	if w.Ints {
+		t.ints, err = o.src.Ints(w.Name, t.len())
+		return t, err
+	}
+	order := o.order(w.Name)
+	if len(w.Shape) == 2 {
+		m, err := o.src.Matrix(w.Name, w.Shape[0], w.Shape[1])
+		if err != nil {
+			return t, err
+		}
+		if order != nil {
+			t.parts = []rows{permuted(m, order)}
+		} else {
+			t.parts = []rows{stored(m)}
+		}
+		return t, nil
+	}
+	v, err := o.src.Vector(w.Name, t.len())
+	if order != nil && err == nil {
+		moved := make([]float32, len(v))
+		for i := range moved {
+			moved[i] = v[order(i)]
+		}
+		v = moved
+	}
+	t.parts = []rows{vector(w.Name, v)}
+	return t, err
+}
+
+// order is the row of the source that comes to each row of a tensor, nil where nothing moves. Only queries
+// and keys of grouped-query attention are stored in two ways.
+func (o *origin) order(name string) func(i int) int {
+	rotated := strings.Contains(name, ".q_proj.") || strings.Contains(name, ".k_proj.")
+	switch {
+	case !rotated || o.c.KVLoraRank > 0 || o.src.RopeInterleaved() == o.interleaved:
+		return nil
+	case o.interleaved:
+		return interleave(o.c.HeadDim)
+	}
+	return apart(o.c.HeadDim)
+}
+
+func (o *origin) latentUp(prefix string) (*weights.LatentUp, error) {
+	c := o.c
+	return o.src.LatentUp(prefix, c.NumAttentionHeads, c.QKNopeHeadDim, c.VHeadDim, c.KVLoraRank)
+}
+
+// kindOf tells matrices from what is too small, or matters too much, to be rounded.
+func kindOf(w weights.Tensor) kind {
+	n := w.Name
+	router := strings.HasSuffix(n, ".mlp.gate.weight") || strings.HasSuffix(n, ".ffn.gate.weight")
+	switch {
+	case len(w.Shape) < 2 || w.Ints || router || ofStreams(n) || strings.HasSuffix(n, ".ape"):
+		return precise
+	case strings.Contains(n, ".compressor."):
+		return gentle
+	}
+	return matrix
+}
+
+// arranged lists the tensors as a GGUF has them: kv_b_proj, head by head nope key rows and v value rows over
+// the latent channels, becomes attn_k_b [H,R,nope] (transposed) and attn_v_b [H,v,R]; the matrices of the
+// experts are stacked, expert slowest.
+func (o *origin) arranged() ([]tensor, error) {
+	var ts []tensor
+	stacks := map[string]int{} // name: index into ts
+	for w := range o.expected() {
+		if prefix, ok := strings.CutSuffix(w.Name, "kv_b_proj.weight"); ok {
+			k, v, err := o.latentHalves(prefix)
+			if err != nil {
+				return nil, err
+			}
+			ts = append(ts, k, v)
+			continue
+		}
+		t, err := o.tensor(w)
+		if err != nil {
+			return nil, err
+		}
+		if name, ok := stackName(w.Name); ok {
+			i, found := stacks[name]
+			if !found {
+				i = len(ts)
+				stacks[name] = i
+				ts = append(ts, tensor{name: name, kind: stack, shape: []int{o.c.NRoutedExperts, w.Shape[0], w.Shape[1]}})
+			}
+			ts[i].parts = append(ts[i].parts, t.parts...)
+			continue
+		}
+		var ok bool
+		if t.name, ok = weights.GGUFName(o.c, w.Name); !ok {
+			return nil, fmt.Errorf("export: no GGUF name is known for tensor %q", w.Name)
+		}
+		ts = append(ts, t)
+	}
+	if o.c.RopeScaling.Type == "llama3" {
+		f := weights.RopeDivisors(o.c)
+		ts = append(ts, tensor{name: ropeDivisors, shape: []int{len(f)}, kind: precise, parts: []rows{vector(ropeDivisors, f)}})
+	}
+	return ts, nil
+}
+
+const ropeDivisors = "rope_freqs.weight"
+
+// latentHalves are attn_k_b and attn_v_b of the attention whose published names begin with prefix.
+func (o *origin) latentHalves(prefix string) (k, v tensor, err error) {
+	u, err := o.latentUp(prefix)
+	if err != nil {
+		return k, v, err
+	}
+	c := o.c
+	h, r := c.NumAttentionHeads, c.KVLoraRank
+	k = tensor{shape: []int{h, r, c.QKNopeHeadDim}}
+	v = tensor{shape: []int{h, c.VHeadDim, r}}
+	k.name, _ = weights.GGUFName(c, prefix+"k_b_proj.weight")
+	v.name, _ = weights.GGUFName(c, prefix+"v_b_proj.weight")
+	for i := range u.Key {
+		if u.KeyTransposed {
+			k.parts = append(k.parts, stored(&u.Key[i]))
+		} else {
+			k.parts = append(k.parts, transposed(&u.Key[i]))
+		}
+		v.parts = append(v.parts, stored(&u.Value[i]))
+	}
+	return k, v, nil
+}
+
+// stackName is the GGUF name of the stack that a matrix of an expert belongs to.
+func stackName(published string) (string, bool) {
+	head, tail, ok := strings.Cut(published, ".experts.") // "model.layers.3.mlp", "17.up_proj.weight"
+	if !ok {
+		return "", false
+	}
+	part := strings.Split(strings.TrimPrefix(head, "model."), ".")
+	_, proj, _ := strings.Cut(tail, ".")
+	return fmt.Sprintf("blk.%s.ffn_%s_exps.weight", part[1], expertNames[proj]), true
+}
+
+var expertNames = map[string]string{
+	"gate_proj.weight": "gate", "up_proj.weight": "up", "down_proj.weight": "down",
+	"w1.weight": "gate", "w3.weight": "up", "w2.weight": "down",
+}
+
+// exact says whether the publishers keep a tensor in float32 beside matrices of fewer bits: selection biases,
+// and of V4 sinks, hyper-connections and positions of compressors.
+func exact(name string) bool {
+	for _, s := range []string{".e_score_correction_bias", ".ffn.gate.bias", ".attn_sink", ".ape"} {
+		if strings.HasSuffix(name, s) {
+			return true
+		}
+	}
+	return ofStreams(name)
+}
+
+// ofStreams says whether a tensor of V4 belongs to the hyper-connections.
+func ofStreams(name string) bool {
+	return strings.Contains(name, "hc_attn_") || strings.Contains(name, "hc_ffn_") || strings.Contains(name, "hc_head_")
 }

@@ -24,9 +24,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/model"
-	"github.com/haenyeo/haenyeo/quant"
 	"github.com/haenyeo/haenyeo/tokenizer"
 )
 
@@ -41,33 +40,27 @@ func peer(t *testing.T, variable, what string) string {
 
 func TestPeerTransformersLogits(t *testing.T) {
 	python := peer(t, "HAENYEO_PYTHON", "transformers")
-	for name, cfg := range shapes() {
+	for name, path := range models(t) {
 		t.Run(name, func(t *testing.T) {
-			dir := writeModel(t, cfg)
+			m := open(t, path)
+			if m.src.Config().ModelType == "deepseek" {
+				t.Skip("transformers has no such generation")
+			}
+			dir := filepath.Join(t.TempDir(), "dir")
+			convert(t, path, dir, "f32")
 			ids := random(3, 40)
-			want := transformersLogits(t, python, dir, ids)
-			e, err := kernel.New(1, "")
-			if err != nil {
-				t.Fatal(err)
+			for i := range ids {
+				ids[i] %= int32(m.src.Config().VocabSize)
 			}
-			defer e.Close()
-			m, err := model.Open(dir, e, model.Options{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := m.Logits(ids)
-			if err != nil {
-				t.Fatal(err)
-			}
-			var worst, top float64
-			for i, row := range want {
-				for j, w := range row {
-					worst = max(worst, math.Abs(w-float64(got[i*testVocab+j])))
-					top = max(top, math.Abs(w))
+			var want []float32
+			for _, row := range transformersLogits(t, python, dir, ids) {
+				for _, x := range row {
+					want = append(want, float32(x))
 				}
 			}
+			worst, top := difference(t, m.logits(t, ids), want)
 			t.Logf("largest logit %.3g, largest difference %.3g", top, worst)
-			if worst > 1e-4*max(1, top) {
+			if !(worst <= 1e-4*max(1, top)) {
 				t.Errorf("logits differ by %g (largest %g)", worst, top)
 			}
 		})
@@ -92,7 +85,7 @@ func transformersLogits(t *testing.T, python, dir string, ids []int32) [][]float
 	if err := json.Unmarshal(out, &logits); err != nil {
 		t.Fatal(err)
 	}
-	if len(logits) != len(ids) || len(logits[0]) != testVocab {
+	if len(logits) != len(ids) {
 		t.Fatalf("transformers gave %d rows", len(logits))
 	}
 	return logits
@@ -100,40 +93,49 @@ func transformersLogits(t *testing.T, python, dir string, ids []int32) [][]float
 
 func TestPeerLlamaGreedyAndTokens(t *testing.T) {
 	bin := peer(t, "HAENYEO_LLAMA", "llama.cpp")
-	const prompts, length = 8, 64
-	for name, cfg := range shapes() {
+	const prompts, length = 3, 24
+	for name, path := range models(t) {
 		t.Run(name, func(t *testing.T) {
-			dir := writeModel(t, cfg)
 			file := filepath.Join(t.TempDir(), "m.gguf")
-			if _, err := WriteGGUF(context.Background(), dir, file, quant.F32, nil); err != nil {
-				t.Fatal(err)
+			if _, err := tryConvert(t, context.Background(), path, file, "f32", Options{}); err != nil {
+				t.Skip(err) // a GGUF cannot express it
 			}
-			e, err := kernel.New(1, "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer e.Close()
-			m, err := model.Open(dir, e, model.Options{})
-			if err != nil {
-				t.Fatal(err)
+			m := open(t, file)
+			c := m.src.Config()
+			if reason := llamaLimits(c); reason != "" {
+				t.Skip("llama.cpp " + reason)
 			}
 			server := startLlama(t, bin, file)
 			for i := range prompts {
 				prompt := random(uint64(100+i), 5+3*i)
-				want := greedy(t, m, prompt, length)
+				for j := range prompt {
+					prompt[j] %= int32(c.VocabSize)
+				}
+				want, margins := m.greedy(t, prompt, length)
 				var answer struct {
 					Tokens []int32 `json:"tokens"`
 				}
 				server.call(t, "/completion", map[string]any{
 					"prompt": prompt, "n_predict": length, "temperature": 0, "return_tokens": true, "ignore_eos": true, "cache_prompt": false,
 				}, &answer)
-				if !slices.Equal(answer.Tokens, want) {
-					t.Errorf("prompt %d: llama.cpp continues\n%v, we\n%v", i, answer.Tokens, want)
+				for j, id := range want {
+					if j < len(answer.Tokens) && id == answer.Tokens[j] {
+						continue
+					}
+					if j < len(answer.Tokens) && margins[j] < 2e-3 {
+						t.Logf("prompt %d: two ids as likely at %d (%.2g apart)", i, j, margins[j])
+						break
+					}
+					t.Errorf("prompt %d: llama.cpp continues\n%v, we\n%v, from %d on, %.2g apart", i, answer.Tokens, want, j, margins[j])
+					break
 				}
 			}
-			tok, err := tokenizer.Load(dir)
+			tok, err := Tokenizer(&m.src.GGUF().Metadata)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if tok == nil {
+				return // ids only
 			}
 			for _, s := range append(texts, "<｜User｜>안녕<｜Assistant｜></think>hi<｜end▁of▁sentence｜>") {
 				want := tok.Encode(nil, s, tokenizer.EncodeOptions{AddSpecial: true})
@@ -149,23 +151,122 @@ func TestPeerLlamaGreedyAndTokens(t *testing.T) {
 	}
 }
 
+// llamaLimits says what llama.cpp has no kernel for, "" if nothing.
+func llamaLimits(c *model.Config) string {
+	switch {
+	case (c.ModelType == "deepseek_v32" || c.ModelType == "deepseek_v4") && c.IndexHeadDim%64 != 0:
+		return "rotates index keys in blocks of 64"
+	case c.TopKMethod == "group_limited_greedy":
+		return "scores a group by its two best experts; V2 by the best"
+	}
+	return ""
+}
+
+// The same types for the same tensors as llama-quantize, and errors that are not larger: in a model as wide
+// and deep as the rules of the mixtures need, and in one of experts and latents.
+func TestPeerLlamaQuantize(t *testing.T) {
+	bin := peer(t, "HAENYEO_LLAMA", "llama.cpp")
+	deep := shapes()["llama"]
+	deep.HiddenSize, deep.IntermediateSize, deep.NumHiddenLayers, deep.NumAttentionHeads, deep.NumKeyValueHeads = 256, 256, 17, 8, 2
+	pairs := deep
+	pairs.NumKeyValueHeads, pairs.TieWordEmbeddings, pairs.HiddenSize = 4, true, 288
+	pairs.HeadDim = 64
+	moe := shapes()["v3"]
+	moe.HiddenSize, moe.IntermediateSize, moe.MoEIntermediateSize, moe.NumHiddenLayers = 256, 512, 96, 9
+	moe.NRoutedExperts, moe.QKNopeHeadDim, moe.KVLoraRank, moe.QLoraRank, moe.VHeadDim = 12, 64, 256, 256, 64
+	moe.NGroup, moe.TopKGroup = 4, 2
+	for name, cfg := range map[string]model.Config{"deep": deep, "pairs": pairs, "experts": moe} {
+		plain := filepath.Join(t.TempDir(), "f32.gguf")
+		convert(t, writeModel(t, cfg), plain, "f32")
+		want := tensorsOf(t, plain)
+		for _, m := range mixtures() {
+			t.Run(name+" "+m.name, func(t *testing.T) {
+				if m.base.Block() == 1 {
+					t.Skip("not packed")
+				}
+				theirs, ours := filepath.Join(t.TempDir(), "theirs.gguf"), filepath.Join(t.TempDir(), "ours.gguf")
+				kind := m.name
+				if kind == "mxfp4" {
+					kind = "mxfp4_moe"
+				}
+				if out, err := exec.Command(filepath.Join(bin, "llama-quantize"), plain, theirs, kind).CombinedOutput(); err != nil {
+					t.Fatalf("%v: %s", err, tail(string(out)))
+				}
+				convert(t, plain, ours, m.name)
+				a, b := tensorsOf(t, ours), tensorsOf(t, theirs)
+				for n, x := range b {
+					y := a[n]
+					if m.stack != 0 && (strings.Contains(n, "attn_k_b") || strings.Contains(n, "attn_v_b")) {
+						continue // taken for experts there
+					}
+					if y.Type != x.Type {
+						t.Errorf("%s is %v, theirs %v", n, y.Type, x.Type)
+						continue
+					}
+					ex, ey := rms(t, x, want[n]), rms(t, y, want[n])
+					if ey > 1.0001*ex+1e-9 {
+						t.Errorf("%s as %v: error %.5g, theirs %.5g", n, y.Type, ey, ex)
+					}
+				}
+			})
+		}
+	}
+}
+
+// tensorsOf are the tensors of a GGUF by name.
+func tensorsOf(t *testing.T, path string) map[string]gguf.Tensor {
+	t.Helper()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	all := map[string]gguf.Tensor{}
+	for _, x := range f.Tensors() {
+		all[x.Name] = x
+	}
+	return all
+}
+
+// rms is the root mean square difference of two tensors.
+func rms(t *testing.T, a, b gguf.Tensor) float64 {
+	t.Helper()
+	x, err := a.Float32(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := b.Float32(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := 0.0
+	for i := range x {
+		sum += float64(x[i]-y[i]) * float64(x[i]-y[i])
+	}
+	return math.Sqrt(sum / float64(len(x)))
+}
+
 // Other types round the weights, and llama.cpp the activations too, so only loading and running is
 // compared.
 func TestPeerLlamaLoadsEveryType(t *testing.T) {
 	bin := peer(t, "HAENYEO_LLAMA", "llama.cpp")
-	for _, name := range []string{"v3", "v3 plain", "llama"} {
-		dir := writeModel(t, shapes()[name])
-		for _, typ := range []quant.Type{quant.F16, quant.BF16, quant.Q8_0} {
-			t.Run(name+" "+typ.String(), func(t *testing.T) {
+	wide := shapes()["v3 mtp"]
+	wide.HiddenSize, wide.IntermediateSize, wide.MoEIntermediateSize = 256, 256, 256
+	paths := map[string]string{"v3 mtp": writeModel(t, wide), "v4": "../weights/testdata/deepseek4-mxfp4.gguf", "llama": writeModel(t, shapes()["llama"])}
+	for name, path := range paths {
+		for _, m := range mixtures() {
+			t.Run(name+" "+m.name, func(t *testing.T) {
 				file := filepath.Join(t.TempDir(), "m.gguf")
-				if _, err := WriteGGUF(context.Background(), dir, file, typ, nil); err != nil {
-					t.Fatal(err)
-				}
+				convert(t, path, file, m.name)
 				var answer struct {
 					Tokens []int32 `json:"tokens"`
 				}
+				prompt := random(1, 9)
+				for i := range prompt {
+					prompt[i] %= 320
+				}
 				startLlama(t, bin, file).call(t, "/completion", map[string]any{
-					"prompt": random(1, 9), "n_predict": 8, "temperature": 0, "return_tokens": true, "ignore_eos": true,
+					"prompt": prompt, "n_predict": 8, "temperature": 0, "return_tokens": true, "ignore_eos": true,
 				}, &answer)
 				if len(answer.Tokens) != 8 {
 					t.Errorf("llama.cpp made %v", answer.Tokens)

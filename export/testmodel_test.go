@@ -4,13 +4,18 @@ package export
 
 import (
 	"context"
+	"log/slog"
+	"math"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/tokenizer"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
 const testVocab = 480 // more than the tokenizer has, as in published models
@@ -29,6 +34,8 @@ func shapes() map[string]model.Config {
 	yarn := v3
 	yarn.MaxPositionEmbeddings, yarn.RopeTheta = 640, 10000
 	yarn.RopeScaling = model.RopeScaling{Type: "yarn", Factor: 40, OriginalMaxPosition: 16, BetaFast: 32, BetaSlow: 1, MScale: 1, MScaleAllDim: 1}
+	mtp := v3
+	mtp.NumNextnPredictLayers = 1
 	llama := model.Config{
 		ModelType: "llama", VocabSize: testVocab, HiddenSize: 64, IntermediateSize: 96, NumHiddenLayers: 2, NumAttentionHeads: 4,
 		NumKeyValueHeads: 2, MaxPositionEmbeddings: 256, RMSNormEps: 1e-5, InitializerRange: 0.25, BOSTokenID: 0, EOSTokenID: []int{1},
@@ -42,7 +49,7 @@ func shapes() map[string]model.Config {
 	qwen2.ModelType = "qwen2"
 	qwen3 := llama
 	qwen3.ModelType, qwen3.HeadDim = "qwen3", 32
-	return map[string]model.Config{"v3": v3, "v3 plain": plain, "v3 yarn": yarn, "llama": llama, "llama3 rope": llama3,
+	return map[string]model.Config{"v3": v3, "v3 plain": plain, "v3 yarn": yarn, "v3 mtp": mtp, "llama": llama, "llama3 rope": llama3,
 		"llama yarn": llamaYarn, "qwen2": qwen2, "qwen3": qwen3}
 }
 
@@ -68,7 +75,7 @@ func writeModel(t testing.TB, cfg model.Config) string {
 		t.Fatal(err)
 	}
 	defer e.Close()
-	m, err := model.New(&cfg, e, model.Options{})
+	m, err := model.New(&cfg, e, model.Options{MTP: cfg.NumNextnPredictLayers > 0})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,27 +119,163 @@ func writeModel(t testing.TB, cfg model.Config) string {
 	return dir
 }
 
-const endOfText = 1
+// opened is the model at path, ready to run in float32 throughout.
+type opened struct {
+	src *weights.Source
+	net *forward.Net
+	e   *kernel.Engine
+}
 
-// greedy continues tokens by n ids, none of which ends the text.
-func greedy(t *testing.T, m *model.Model, tokens []int32, n int) []int32 {
+// open opens the model at path until the test ends.
+func open(t testing.TB, path string) *opened {
 	t.Helper()
+	src, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := engine(t)
+	net, err := forward.New(src, e, forward.Options{Rounding: forward.None, MTP: hasMTP(src)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	return &opened{src, net, e}
+}
+
+// engine is stopped when the test ends.
+func engine(t testing.TB) *kernel.Engine {
+	t.Helper()
+	e, err := kernel.New(2, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	return e
+}
+
+// logits are those after every id, [len(ids),V].
+func (m *opened) logits(t testing.TB, ids []int32) []float32 {
+	t.Helper()
+	c, err := m.net.NewCache(len(ids))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []float32
+	step := &forward.Step{Cache: c, Tokens: ids, Each: func(_ int, logits []float32) error {
+		all = append(all, logits...)
+		return nil
+	}}
+	if err := m.net.Run(context.Background(), []*forward.Step{step}); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// greedy continues tokens by n ids, none of which ends the text, and says how far each was above the next.
+func (m *opened) greedy(t testing.TB, tokens []int32, n int) (ids []int32, margins []float32) {
+	t.Helper()
+	v := m.src.Config().VocabSize
 	seq := slices.Clone(tokens)
-	for len(seq) < len(tokens)+n {
-		logits, err := m.Logits(seq)
-		if err != nil {
-			t.Fatal(err)
-		}
-		logits = logits[len(logits)-testVocab:]
-		best := 0
+	for range n {
+		logits := m.logits(t, seq)
+		logits = logits[len(logits)-v:]
+		best, second := -1, -1
 		for i, l := range logits {
-			if l > logits[best] && i != endOfText {
-				best = i
+			switch {
+			case slices.Contains(m.src.Config().EOSTokenID, i):
+			case best < 0 || l > logits[best]:
+				best, second = i, best
+			case second < 0 || l > logits[second]:
+				second = i
 			}
 		}
 		seq = append(seq, int32(best))
+		margins = append(margins, logits[best]-logits[second])
 	}
-	return seq[len(tokens):]
+	return seq[len(tokens):], margins
+}
+
+// difference is the largest difference, and the largest number of want.
+func difference(t testing.TB, got, want []float32) (worst, top float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%d numbers, want %d", len(got), len(want))
+	}
+	for i, w := range want {
+		d := math.Abs(float64(w - got[i]))
+		if !(d <= worst) {
+			worst = d
+		}
+		top = max(top, math.Abs(float64(w)))
+	}
+	return worst, top
+}
+
+// same compares logits of two forms of one model.
+func same(t testing.TB, what string, got, want []float32) {
+	t.Helper()
+	if d, top := difference(t, got, want); !(d <= 2e-5*max(1, top)) {
+		t.Errorf("%s: logits differ by %.3g (largest %.3g)", what, d, top)
+	}
+}
+
+func convert(t testing.TB, path, out, typ string) Summary {
+	t.Helper()
+	s, err := tryConvert(t, context.Background(), path, out, typ, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// tryConvert writes the model at path to out, a GGUF if it is called so.
+func tryConvert(t testing.TB, ctx context.Context, path, out, typ string, opt Options) (Summary, error) {
+	t.Helper()
+	src, err := weights.Open(path)
+	if err != nil {
+		return Summary{}, err
+	}
+	defer src.Close()
+	kind, err := ParseType(typ)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if filepath.Ext(out) == ".gguf" {
+		return WriteGGUF(ctx, src, engine(t), out, kind, opt)
+	}
+	return WriteDirectory(ctx, src, engine(t), out, kind, opt)
+}
+
+// numbers are all tensors of the model at path under their published names, decoded.
+func numbers(t testing.TB, path string) map[string][]float32 {
+	t.Helper()
+	src, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	o := origin{src: src, c: src.Config(), mtp: hasMTP(src)}
+	ts, err := o.published()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]float32{}
+	for i := range ts {
+		x := []float32{}
+		for _, p := range ts[i].parts {
+			part := make([]float32, p.n*p.k)
+			p.read(part, 0, p.n)
+			x = append(x, part...)
+		}
+		for _, n := range ts[i].ints {
+			x = append(x, float32(n))
+		}
+		all[ts[i].name] = x
+	}
+	return all
 }
 
 // random draws a prompt.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/model"
@@ -17,9 +18,10 @@ const unused tokenizer.TokenType = 5
 
 // tokenizerKeys adds the vocabulary, merges, special tokens and chat template of the tokenizer in
 // dir. A model without tokenizer gives a file that knows ids only.
-func (m *metadata) tokenizerKeys(dir string, c *model.Config) error {
+func (m *metadata) tokenizerKeys(dir string, c *model.Config, log *slog.Logger) error {
 	t, err := tokenizer.Load(dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		log.Warn("the model has no tokenizer.json: the GGUF will know token ids only")
 		m.text("tokenizer.ggml.model", "none")
 		return nil
 	}

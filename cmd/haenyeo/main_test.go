@@ -160,9 +160,13 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"logits DIR --tokens 5,320", exitFailed, "320"},
 		{"logits BARE --tokens 5 --rounding none", exitDone, ""},
 		{"inspect MISSING", exitFailed, "no such file"},
-		{"convert DIR --out x", exitUsage, ".gguf"},
+		{"convert DIR --out x --type q8_0", exitUsage, ".gguf"},
+		{"convert DIR --out x --imatrix y", exitUsage, ".gguf"},
+		{"convert DIR --out x.gguf --imatrix y", exitUsage, "q4_k_m"},
+		{"convert DIR --out x.gguf --type q4_k_m --imatrix MISSING", exitFailed, "no such file"},
+		{"convert DIR --out /nowhere/x", exitFailed, "/nowhere"},
 		{"convert DIR --out /nowhere/x.gguf", exitFailed, "/nowhere"},
-		{"convert DIR --out x.gguf --type q3_k", exitUsage, "q3_k"},
+		{"convert DIR --out x.gguf --type q3_x", exitUsage, "q3_x"},
 		{"tokenizer encode MISSING", exitFailed, "tokenizer"},
 		{"tokenizer train --vocab 300 --out x MISSING", exitFailed, "no such file"},
 		{"tokenizer train --vocab 255 --out x MISSING", exitUsage, "256"},
@@ -644,7 +648,6 @@ func TestLeftOutMTPLayerIsReported(t *testing.T) {
 		args  []string
 		warns bool
 	}{
-		{[]string{"convert", dir, "--out", filepath.Join(t.TempDir(), "m.gguf")}, true},
 		{pretrain, true},
 		{append(slices.Clone(pretrain), "--mtp-lambda", "0.3"), false},
 	} {
