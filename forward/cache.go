@@ -19,11 +19,12 @@ type Cache struct {
 
 // layerCache is what one layer keeps of a sequence.
 type layerCache interface {
-	reserve(tokens int)         // makes room for so many tokens, keeping what is held
-	bytes(tokens int) int64     // memory that room for so many tokens takes
-	truncate(n int) int         // forgets tokens from position n on, or from an earlier one: returns how many are kept
-	save(w *stateWriter, n int) // writes what is held of n tokens
-	load(r *stateReader, n int) error
+	reserve(tokens int)     // makes room for so many tokens, keeping what is held
+	bytes(tokens int) int64 // memory that room for so many tokens takes
+	truncate(n int) int     // forgets tokens from position n on, or from an earlier one: returns how many are kept
+	// save writes what is held of n tokens, less what a cache of lo tokens has already; load reads it.
+	save(w *stateWriter, lo, n int)
+	load(r *stateReader, lo, n int) error
 }
 
 // maxContext bounds positions, which are 32-bit numbers, and with them what sizes are computed from.
@@ -70,6 +71,9 @@ func (c *Cache) Truncate(n int) int {
 		}
 	}
 }
+
+// CacheBytes is the memory that a cache takes which was made for tokens tokens and holds as many.
+func (n *Net) CacheBytes(tokens int) int64 { return n.emptyCache(tokens).bytes(tokens) }
 
 // bytes is the memory that all layers take for so many tokens.
 func (c *Cache) bytes(tokens int) (sum int64) {
@@ -136,8 +140,8 @@ func (c *rowCache) bytes(tokens int) int64 { return 4 * int64(tokens) * int64(c.
 // put writes rows from token start on.
 func (c *rowCache) put(start int, rows []float32) { copy(c.x[start*c.width:], rows) }
 
-func (c *rowCache) save(w *stateWriter, n int) { w.floats(c.x[:n*c.width]) }
-func (c *rowCache) load(r *stateReader, n int) { r.floats(c.x[:n*c.width]) }
+func (c *rowCache) save(w *stateWriter, lo, n int) { w.floats(c.x[lo*c.width : n*c.width]) }
+func (c *rowCache) load(r *stateReader, lo, n int) { r.floats(c.x[lo*c.width : n*c.width]) }
 
 // rows is x with room for n rows of width floats.
 func rows(x []float32, n, width int) []float32 {

@@ -73,13 +73,13 @@ func (k *compressed) bytes(tokens int) int64 {
 	return k.tail.bytes(tokens) + 4*int64(tokens/k.c.ratio)*int64(k.c.dim)
 }
 
-func (k *compressed) save(w *stateWriter, n int) {
-	w.floats(k.entries[:n/k.c.ratio*k.c.dim])
+func (k *compressed) save(w *stateWriter, lo, n int) {
+	w.floats(k.entries[lo/k.c.ratio*k.c.dim : n/k.c.ratio*k.c.dim])
 	k.tail.save(w)
 }
 
-func (k *compressed) load(r *stateReader, n int) error {
-	r.floats(k.entries[:n/k.c.ratio*k.c.dim])
+func (k *compressed) load(r *stateReader, lo, n int) error {
+	r.floats(k.entries[lo/k.c.ratio*k.c.dim : n/k.c.ratio*k.c.dim])
 	return k.tail.load(r, n)
 }
 

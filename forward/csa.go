@@ -224,18 +224,18 @@ func (k *windowCache) truncate(n int) int {
 	return n
 }
 
-func (k *windowCache) save(w *stateWriter, n int) {
+func (k *windowCache) save(w *stateWriter, lo, n int) {
 	k.window.save(w)
 	for _, c := range k.compressed() {
-		c.save(w, n)
+		c.save(w, lo, n)
 	}
 }
 
-func (k *windowCache) load(r *stateReader, n int) error {
+func (k *windowCache) load(r *stateReader, lo, n int) error {
 	err := k.window.load(r, n)
 	for _, c := range k.compressed() {
 		if err == nil {
-			err = c.load(r, n)
+			err = c.load(r, lo, n)
 		}
 	}
 	return err

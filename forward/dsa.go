@@ -131,16 +131,16 @@ func (a *dsa) newCache() layerCache {
 func (c *dsaCache) reserve(tokens int)     { c.mlaCache.reserve(tokens); c.keys.reserve(tokens) }
 func (c *dsaCache) bytes(tokens int) int64 { return c.mlaCache.bytes(tokens) + c.keys.bytes(tokens) }
 
-func (c *dsaCache) save(w *stateWriter, n int) {
-	c.mlaCache.save(w, n)
-	c.keys.save(w, n)
+func (c *dsaCache) save(w *stateWriter, lo, n int) {
+	c.mlaCache.save(w, lo, n)
+	c.keys.save(w, lo, n)
 }
 
-func (c *dsaCache) load(r *stateReader, n int) error {
-	if err := c.mlaCache.load(r, n); err != nil {
+func (c *dsaCache) load(r *stateReader, lo, n int) error {
+	if err := c.mlaCache.load(r, lo, n); err != nil {
 		return err
 	}
-	c.keys.load(r, n)
+	c.keys.load(r, lo, n)
 	return nil
 }
 

@@ -49,14 +49,14 @@ func (c *gqaCache) reserve(tokens int)     { c.k.reserve(tokens); c.v.reserve(to
 func (c *gqaCache) bytes(tokens int) int64 { return c.k.bytes(tokens) + c.v.bytes(tokens) }
 func (c *gqaCache) truncate(n int) int     { return n }
 
-func (c *gqaCache) save(w *stateWriter, n int) {
-	c.k.save(w, n)
-	c.v.save(w, n)
+func (c *gqaCache) save(w *stateWriter, lo, n int) {
+	c.k.save(w, lo, n)
+	c.v.save(w, lo, n)
 }
 
-func (c *gqaCache) load(r *stateReader, n int) error {
-	c.k.load(r, n)
-	c.v.load(r, n)
+func (c *gqaCache) load(r *stateReader, lo, n int) error {
+	c.k.load(r, lo, n)
+	c.v.load(r, lo, n)
 	return nil
 }
 
@@ -71,10 +71,10 @@ func (m *gqa) attend(p *pass, i int, y, x []float32) {
 	mark := p.mark()
 	q, o := p.floats(p.n*m.q.N), p.floats(p.n*m.q.N)
 	m.project(p, i, q, x)
-	if len(p.spans) == 1 && p.n > 1 {
+	if p.n > Short {
 		m.long(p, i, o, q)
 	} else {
-		m.singles(p, i, o, q)
+		m.short(p, i, o, q)
 	}
 	p.linear(y, m.out.N, m.out, o, m.out.K, false)
 	if m.outBias != nil {
@@ -126,12 +126,14 @@ func (m *gqa) long(p *pass, i int, o, q []float32) {
 	p.rewind(mark)
 }
 
-// singles attends with one row of each sequence.
-func (m *gqa) singles(p *pass, i int, o, q []float32) {
+// short attends with few rows of each sequence, each row as if it were alone.
+func (m *gqa) short(p *pass, i int, o, q []float32) {
 	p.seqs = p.seqs[:0]
 	for _, s := range p.spans {
 		c := s.cache.layers[i].(*gqaCache)
-		p.seqs = append(p.seqs, kernel.CachedSeq{K: m.view(c.k.x, m.groups), V: m.view(c.v.x, m.groups), N: s.start + 1})
+		for r := s.lo; r < s.hi; r++ {
+			p.seqs = append(p.seqs, kernel.CachedSeq{K: m.view(c.k.x, m.groups), V: m.view(c.v.x, m.groups), N: int(p.pos[r]) + 1})
+		}
 	}
 	p.cached = kernel.Cached{H: m.heads, HK: m.groups, DK: m.w, DV: m.w, Scale: m.scale,
 		Q: m.view(q, m.heads), O: m.view(o, m.heads), Seqs: p.seqs}

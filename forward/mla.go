@@ -56,13 +56,13 @@ type mlaCache struct{ latent rowCache }
 
 func (m *mla) newCache() layerCache { return &mlaCache{rowCache{width: m.width()}} }
 
-func (c *mlaCache) reserve(tokens int)         { c.latent.reserve(tokens) }
-func (c *mlaCache) bytes(tokens int) int64     { return c.latent.bytes(tokens) }
-func (c *mlaCache) truncate(n int) int         { return n }
-func (c *mlaCache) save(w *stateWriter, n int) { c.latent.save(w, n) }
+func (c *mlaCache) reserve(tokens int)             { c.latent.reserve(tokens) }
+func (c *mlaCache) bytes(tokens int) int64         { return c.latent.bytes(tokens) }
+func (c *mlaCache) truncate(n int) int             { return n }
+func (c *mlaCache) save(w *stateWriter, lo, n int) { c.latent.save(w, lo, n) }
 
-func (c *mlaCache) load(r *stateReader, n int) error {
-	c.latent.load(r, n)
+func (c *mlaCache) load(r *stateReader, lo, n int) error {
+	c.latent.load(r, lo, n)
 	return nil
 }
 

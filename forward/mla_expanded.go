@@ -7,12 +7,13 @@ package forward
 import "github.com/haenyeo/haenyeo/kernel"
 
 // expands says whether the expanded form is less work for s: it expands every token once, but its
-// queries meet keys of N+P and values of W channels instead of R+P and R.
+// queries meet keys of N+P and values of W channels instead of R+P and R. Short steps are always
+// absorbed, so that each of their tokens has the bits that it has alone.
 func (m *mla) expands(s *span) bool {
 	n, t := s.hi-s.lo, s.start+s.hi-s.lo
 	expanded := t*m.r*(m.nope+m.v) + n*t*(m.qk()+m.v)
 	absorbed := n*m.r*(m.nope+m.v) + n*t*(m.width()+m.r)
-	return n > 1 && expanded < absorbed
+	return n > Short && expanded < absorbed
 }
 
 // expandedFloats bounds the expanded keys and values that are alive at once, unless one head needs more.

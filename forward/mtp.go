@@ -16,9 +16,9 @@ import (
 // predictor is a multi-token prediction layer.
 type predictor interface {
 	// predict writes the normalised states y [n,D] that the head multiplies. next [n] are the tokens
-	// behind those of p, whose stream is the main model's after its last layer and is overwritten.
-	// Its caches are those of number i.
-	predict(p *pass, i int, y []float32, next []int32)
+	// behind those of p, whose stream is the main model's after its last layer, or what predict left
+	// there before (own), and is overwritten. Its caches are those of number i.
+	predict(p *pass, i int, y []float32, next []int32, own bool)
 	newCache() layerCache
 }
 
@@ -33,14 +33,14 @@ type mtp struct {
 
 func (m *mtp) newCache() layerCache { return m.block.newCache() }
 
-func (m *mtp) predict(p *pass, i int, y []float32, next []int32) {
+func (m *mtp) predict(p *pass, i int, y []float32, next []int32, own bool) {
 	mark := p.mark()
 	d := m.proj.N
 	x, u := p.floats(p.n*d), p.floats(p.n*2*d)
 	p.net.embedTokens(x, next)
 	m.enorm.strided(p, u, 2*d, x, d, p.n)
 	h := p.stream
-	if !m.beforeNorm {
+	if !m.beforeNorm && !own {
 		h = x
 		p.net.output.finish(p, h, 0, p.n)
 	}
@@ -79,7 +79,7 @@ func (n *Net) MTPLogits(ctx context.Context, tokens []int32) (logits []float32, 
 		}
 		p := &n.pass
 		x := p.floats(p.n * d)
-		n.mtp.predict(p, len(n.layers), x, tokens[lo+1:hi+1])
+		n.mtp.predict(p, len(n.layers), x, tokens[lo+1:hi+1], false)
 		n.multiplyHead(logits[lo*v:], x, p.n)
 		n.advance(n.spans)
 	}

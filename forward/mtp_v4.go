@@ -27,7 +27,7 @@ func (b *builder) v4MTP(r v4Ropes) {
 
 func (m *hyperMTP) newCache() layerCache { return m.block.newCache() }
 
-func (m *hyperMTP) predict(p *pass, i int, y []float32, next []int32) {
+func (m *hyperMTP) predict(p *pass, i int, y []float32, next []int32, _ bool) {
 	mark := p.mark()
 	d, s := m.wE.N, p.net.streams
 	x, e := p.floats(p.n*s*d), p.floats(p.n*d)

@@ -47,7 +47,8 @@ type Net struct {
 
 	pass   pass
 	spans  []span
-	logits []float32 // [steps,V]
+	logits []float32 // of the steps of a run
+	guess  []float32 // [V] of the MTP layer
 	finite finiteTask
 }
 

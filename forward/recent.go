@@ -155,12 +155,16 @@ func (r *recent) back(n int) {
 	r.n = n
 }
 
-// save writes what r needs to go on, and to return.
+// save writes what r needs to go on and, but for a part of a cache, to return.
 func (r *recent) save(w *stateWriter) {
 	need := r.need(r.n)
 	w.floats(r.rows[(r.n-need-r.first)*r.width:][:need*r.width])
-	w.int(len(r.saved))
-	for _, s := range r.saved {
+	saved := r.saved
+	if w.part {
+		saved = nil
+	}
+	w.int(len(saved))
+	for _, s := range saved {
 		w.int(s.at)
 		w.floats(s.rows)
 	}

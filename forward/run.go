@@ -21,21 +21,30 @@ type Step struct {
 	// The slice is valid during the call.
 	Each func(i int, logits []float32) error
 
-	// Logits [V] after the last token are written by Run. They are the Net's memory, valid until
-	// its next Run.
+	// Every asks for the logits after every token, of a step of at most Short.
+	Every bool
+
+	// States [T,S·D], if set, receives what the last layer leaves of every token in the S residual
+	// streams (1, but for V4): what Follow reads.
+	States []float32
+
+	// Logits [V] after the last token, or [T,V] with Every, are written by Run. They are the Net's
+	// memory, valid until its next Run.
 	Logits []float32
 }
 
+// Short is how many tokens are read with the bits that each would have if they were read one by one:
+// products of so few rows sum every row by itself (kernel.FewRows), and so does attention. Steps of at
+// most Short tokens are run together, so many tokens at a time.
+const Short = kernel.FewRows
+
 const (
-	// singles is how many steps of one token are run together. Products of so few rows sum every row by
-	// itself (kernel.MultiplyStored), so that neighbours do not change its bits.
-	singles = kernel.FewRows
 	// headRows is how many rows meet the head at once when all logits are wanted.
 	headRows = 64
 )
 
-// Run reads the tokens of steps. Steps of one token are run together, longer ones one after the other
-// in chunks of MaxTokens: nothing of a sequence depends on its neighbours. When it fails (ctx ended,
+// Run reads the tokens of steps. Short steps are run together, longer ones one after the other in
+// chunks of MaxTokens: nothing of a sequence depends on its neighbours. When it fails (ctx ended,
 // Each failed, the file of the weights was cut), every cache holds as many tokens as its Len says, and
 // Run can be called again for the rest.
 func (n *Net) Run(ctx context.Context, steps []*Step) (err error) {
@@ -43,22 +52,15 @@ func (n *Net) Run(ctx context.Context, steps []*Step) (err error) {
 		return err
 	}
 	defer n.catchFault(debug.SetPanicOnFault(true), &err)
-	v := n.cfg.VocabSize
-	if len(n.logits) < len(steps)*v {
-		n.logits = make([]float32, len(steps)*v)
-	}
-	for i, s := range steps {
-		s.Logits = n.logits[i*v:][:v:v]
-	}
-	together := min(singles, n.opt.MaxTokens)
+	n.giveLogits(steps)
 	for lo := 0; lo < len(steps); {
-		lo, err = n.runSingles(ctx, steps, lo, together)
+		lo, err = n.runShort(ctx, steps, lo)
 		if err != nil {
 			return err
 		}
 	}
 	for _, s := range steps {
-		if len(s.Tokens) > 1 {
+		if len(s.Tokens) > n.short() {
 			if err := n.runLong(ctx, s); err != nil {
 				return err
 			}
@@ -78,6 +80,10 @@ func (n *Net) check(steps []*Step) error {
 			return fmt.Errorf("forward: step %d: its cache belongs to another model", i)
 		case len(s.Tokens) == 0:
 			return fmt.Errorf("forward: step %d has no tokens", i)
+		case s.Every && len(s.Tokens) > n.short():
+			return fmt.Errorf("forward: step %d asks for the logits after every one of %d tokens, at most %d are given: use Each", i, len(s.Tokens), n.short())
+		case s.States != nil && len(s.States) < len(s.Tokens)*n.StateSize():
+			return fmt.Errorf("forward: step %d: States have room for %d floats, %d tokens need %d", i, len(s.States), len(s.Tokens), len(s.Tokens)*n.StateSize())
 		}
 		for _, t := range steps[:i] {
 			if t.Cache == s.Cache {
@@ -100,15 +106,52 @@ func (n *Net) checkTokens(tokens []int32) error {
 	return nil
 }
 
-// runSingles runs up to together steps of one token, from steps[lo] on, and returns where it stopped.
-func (n *Net) runSingles(ctx context.Context, steps []*Step, lo, together int) (int, error) {
+// short is how many tokens are run together.
+func (n *Net) short() int { return min(Short, n.opt.MaxTokens) }
+
+// StateSize is the size S·D of the residual streams of a token.
+func (n *Net) StateSize() int { return n.streams * n.cfg.HiddenSize }
+
+// wanted is how many rows of logits are computed for s at once.
+func (n *Net) wanted(s *Step) int {
+	if s.Every || s.Each != nil && len(s.Tokens) <= n.short() {
+		return len(s.Tokens)
+	}
+	return 1
+}
+
+// giveLogits gives every step its room for logits.
+func (n *Net) giveLogits(steps []*Step) {
+	v, rows := n.cfg.VocabSize, 0
+	for _, s := range steps {
+		rows += n.wanted(s)
+	}
+	if len(n.logits) < rows*v {
+		n.logits = make([]float32, rows*v)
+	}
+	at := 0
+	for _, s := range steps {
+		end := at + n.wanted(s)*v
+		s.Logits = n.logits[at:end:end]
+		at = end
+	}
+}
+
+// runShort runs short steps, from steps[lo] on, as many as are run together, and returns where it
+// stopped.
+func (n *Net) runShort(ctx context.Context, steps []*Step, lo int) (int, error) {
 	n.spans = n.spans[:0]
-	hi := lo
-	for ; hi < len(steps) && len(n.spans) < together; hi++ {
-		if s := steps[hi]; len(s.Tokens) == 1 {
-			r := len(n.spans)
-			n.spans = append(n.spans, span{cache: s.Cache, lo: r, hi: r + 1, start: s.Cache.n, tokens: s.Tokens})
+	hi, r := lo, 0
+	for ; hi < len(steps); hi++ {
+		s := steps[hi]
+		if len(s.Tokens) > n.short() {
+			continue
 		}
+		if r+len(s.Tokens) > n.short() {
+			break
+		}
+		n.spans = append(n.spans, span{cache: s.Cache, lo: r, hi: r + len(s.Tokens), start: s.Cache.n, tokens: s.Tokens})
+		r += len(s.Tokens)
 	}
 	if len(n.spans) == 0 {
 		return hi, nil
@@ -116,33 +159,67 @@ func (n *Net) runSingles(ctx context.Context, steps []*Step, lo, together int) (
 	if err := n.walk(ctx, n.spans, n.layers); err != nil {
 		return hi, err
 	}
-	p := &n.pass
-	d, v := n.cfg.HiddenSize, n.cfg.VocabSize
-	out := p.floats(p.n * v)
-	x := p.floats(p.n * d)
-	n.output.finish(p, x, 0, p.n)
-	n.multiplyHead(out, x, p.n)
-	r := 0
-	for _, s := range steps[lo:hi] {
-		if len(s.Tokens) != 1 {
-			continue
-		}
-		copy(s.Logits, out[r*v:][:v])
-		if err := n.checkLogits(s.Logits, p.pos[r]); err != nil {
-			n.rollBack(n.spans)
-			return hi, err
-		}
-		r++
+	if err := n.shortLogits(steps[lo:hi]); err != nil {
+		n.rollBack(n.spans)
+		return hi, err
 	}
 	n.advance(n.spans)
 	for _, s := range steps[lo:hi] {
-		if len(s.Tokens) == 1 && s.Each != nil {
-			if err := s.Each(0, s.Logits); err != nil {
+		if len(s.Tokens) > n.short() || s.Each == nil {
+			continue
+		}
+		v := n.cfg.VocabSize
+		for i := range s.Tokens {
+			if err := s.Each(i, s.Logits[i*v:][:v]); err != nil {
 				return hi, err
 			}
 		}
+		if !s.Every {
+			s.Logits = s.Logits[len(s.Logits)-v:]
+		}
 	}
 	return hi, nil
+}
+
+// shortLogits computes the logits of the steps whose tokens are in the pass.
+func (n *Net) shortLogits(steps []*Step) error {
+	p := &n.pass
+	d, v := n.cfg.HiddenSize, n.cfg.VocabSize
+	x := p.floats(p.n * d)
+	rows, at := 0, 0 // wanted, and read, before this step
+	for _, s := range steps {
+		if len(s.Tokens) > n.short() {
+			continue
+		}
+		at += len(s.Tokens)
+		n.keepStates(s.States, at-len(s.Tokens), at)
+		n.output.finish(p, x[rows*d:], at-n.wanted(s), at)
+		rows += n.wanted(s)
+	}
+	out := p.floats(rows * v)
+	n.multiplyHead(out, x, rows)
+	at = 0
+	for _, s := range steps {
+		if len(s.Tokens) > n.short() {
+			continue
+		}
+		copy(s.Logits, out)
+		out = out[len(s.Logits):]
+		at += len(s.Tokens)
+		for i := range n.wanted(s) {
+			if err := n.checkLogits(s.Logits[i*v:][:v], p.pos[at-n.wanted(s)+i]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keepStates copies the residual streams of rows [lo,hi) of the pass, where they are wanted.
+func (n *Net) keepStates(states []float32, lo, hi int) {
+	if states != nil {
+		copy(states, n.pass.stream[lo*n.StateSize():hi*n.StateSize()])
+	}
 }
 
 // runLong runs a step of several tokens in chunks.
@@ -152,6 +229,9 @@ func (n *Net) runLong(ctx context.Context, s *Step) error {
 		n.spans = append(n.spans[:0], span{cache: s.Cache, hi: hi - lo, start: s.Cache.n, tokens: s.Tokens[lo:hi]})
 		if err := n.walk(ctx, n.spans, n.layers); err != nil {
 			return err
+		}
+		if s.States != nil {
+			n.keepStates(s.States[lo*n.StateSize():], 0, hi-lo)
 		}
 		if err := n.longLogits(s, lo, hi == len(s.Tokens)); err != nil {
 			n.rollBack(n.spans)

@@ -1,9 +1,11 @@
-// This file holds the bytes of a Cache: Save and LoadCache, and the reader and writer that layers use.
-// The format is little-endian: number of tokens, number of layers, then each layer's own.
+// This file holds the bytes of a Cache: Save and LoadCache for all of it, Part and Append for some of its
+// tokens, and the reader and writer that layers use. The format is little-endian: number of tokens, number
+// of layers, then each layer's own.
 
 package forward
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -16,10 +18,7 @@ func (c *Cache) Save(w io.Writer) error {
 	s := &stateWriter{w: w, buf: make([]byte, 0, stateBuffer)}
 	s.int(c.n)
 	s.int(len(c.layers))
-	for _, l := range c.layers {
-		l.save(s, c.n)
-	}
-	s.flush()
+	c.saveLayers(s, 0)
 	if s.err != nil {
 		return fmt.Errorf("forward: saving a cache: %w", s.err)
 	}
@@ -44,10 +43,8 @@ func (n *Net) LoadCache(r io.Reader, max int) (*Cache, error) {
 	if s.err == nil {
 		err = c.reserve(tokens)
 	}
-	for i := 0; i < len(c.layers) && s.err == nil && err == nil; i++ {
-		if err = c.layers[i].load(s, tokens); err != nil {
-			err = fmt.Errorf("forward: the saved cache: layer %d: %w", i, err)
-		}
+	if err == nil && s.err == nil {
+		err = c.loadLayers(s, 0, tokens)
 	}
 	if s.err != nil {
 		if errors.Is(s.err, io.EOF) {
@@ -62,6 +59,63 @@ func (n *Net) LoadCache(r io.Reader, max int) (*Cache, error) {
 	return c, nil
 }
 
+func (c *Cache) saveLayers(s *stateWriter, lo int) {
+	for _, l := range c.layers {
+		l.save(s, lo, c.n)
+	}
+	s.flush()
+}
+
+func (c *Cache) loadLayers(s *stateReader, lo, n int) error {
+	for i, l := range c.layers {
+		if err := l.load(s, lo, n); err != nil {
+			return fmt.Errorf("forward: the saved cache: layer %d: %w", i, err)
+		}
+		if s.err != nil {
+			return nil // the reader tells
+		}
+	}
+	return nil
+}
+
+// Part is what a cache gained by tokens [lo,hi): with the parts before it, it makes a cache of hi tokens.
+// It does not change and may be used by many caches.
+type Part struct {
+	net    *Net
+	lo, hi int
+	data   []byte
+}
+
+// Bytes is the memory that p takes.
+func (p *Part) Bytes() int64 { return int64(cap(p.data)) }
+
+// Part copies what c gained by its tokens from position lo on.
+func (c *Cache) Part(lo int) (*Part, error) {
+	if lo < 0 || lo >= c.n {
+		return nil, fmt.Errorf("forward: no tokens from position %d on in a cache that holds %d", lo, c.n)
+	}
+	var b bytes.Buffer
+	b.Grow(int(c.bytes(c.n) - c.bytes(lo)))
+	c.saveLayers(&stateWriter{w: &b, buf: make([]byte, 0, stateBuffer), part: true}, lo)
+	return &Part{c.net, lo, c.n, bytes.Clone(b.Bytes())}, nil
+}
+
+// Append adds a part, which must begin where c ends, of the same Net.
+func (c *Cache) Append(p *Part) error {
+	if p.net != c.net || p.lo != c.n {
+		return fmt.Errorf("forward: tokens from position %d on, of a part, cannot follow the %d of a cache", p.lo, c.n)
+	}
+	if err := c.reserve(p.hi - p.lo); err != nil {
+		return err
+	}
+	s := &stateReader{r: bytes.NewReader(p.data), buf: make([]byte, stateBuffer)}
+	if err := errors.Join(c.loadLayers(s, p.lo, p.hi), s.err); err != nil {
+		return err
+	}
+	c.n = p.hi
+	return nil
+}
+
 const stateBuffer = 1 << 16
 
 // stateWriter writes numbers and keeps the first error.
@@ -69,6 +123,8 @@ type stateWriter struct {
 	w   io.Writer
 	buf []byte
 	err error
+
+	part bool // of a cache: see Part
 }
 
 func (s *stateWriter) flush() {
@@ -101,7 +157,7 @@ type stateReader struct {
 	err error
 }
 
-func (s *stateReader) bytes(n int) []byte {
+func (s *stateReader) take(n int) []byte {
 	b := s.buf[:n]
 	if s.err == nil {
 		_, s.err = io.ReadFull(s.r, b)
@@ -112,12 +168,12 @@ func (s *stateReader) bytes(n int) []byte {
 	return b
 }
 
-func (s *stateReader) int() int { return int(int64(binary.LittleEndian.Uint64(s.bytes(8)))) }
+func (s *stateReader) int() int { return int(int64(binary.LittleEndian.Uint64(s.take(8)))) }
 
 func (s *stateReader) floats(x []float32) {
 	for len(x) > 0 && s.err == nil {
 		n := min(len(x), stateBuffer/4)
-		b := s.bytes(4 * n)
+		b := s.take(4 * n)
 		for i := range n {
 			x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 		}
