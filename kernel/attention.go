@@ -6,10 +6,12 @@ import "math"
 // queries, softmax of one row. The backward pass is in attention_grad.go.
 
 // View is a [tokens, heads, width] window into a float32 slice: element (t,h,c) is
-// Data[t*Row + h*Head + c].
+// Data[t*Row + h*Head + c]. With Packed, which keys and values of attention without a backward pass may have,
+// vector (t,h) is number t*Row + h*Head of Packed.
 type View struct {
 	Data      []float32
 	Row, Head int
+	Packed    *Packed
 }
 
 func (v View) at(t, h, n int) []float32 { return v.Data[t*v.Row+h*v.Head:][:n] }
@@ -94,6 +96,7 @@ func (e *Engine) Attention(a *Attention) {
 }
 
 type attentionTask struct {
+	e         *Engine
 	vec       *vector
 	r         *route
 	fused     bool // probabilities become bfloat16 in the kernel that computes them
@@ -107,6 +110,7 @@ type attentionTask struct {
 type attentionWorker struct {
 	block    block
 	left     []float32 // packed left side of a product
+	x        []float32 // decoded keys or values of a chunk
 	k, v     []float32 // packed keys and values of a chunk
 	s        []float32 // scores, then probabilities [queryBlock, scoreRow]
 	m, l     []float32 // maximum and sum so far, per head of the group and query
@@ -116,7 +120,7 @@ type attentionWorker struct {
 }
 
 func (t *attentionTask) prepare(e *Engine, a *Attention) {
-	t.vec, t.r, t.a = &e.vec, e.route(a.DType), a
+	t.e, t.vec, t.r, t.a = e, &e.vec, e.route(a.DType), a
 	t.fused = t.r.pair && t.vec.expSumBF16 != nil
 	if t.workers == nil {
 		t.workers = make([]attentionWorker, e.pool.Threads())
@@ -145,9 +149,11 @@ func (t *attentionTask) Do(worker, i int) {
 	first, past := a.first(token+q0), a.Past
 	for k0 := first / keyChunk * keyChunk; k0 < past+q1; k0 += keyChunk {
 		lo, hi := max(k0, first/queryBlock*queryBlock), min(k0+keyChunk, past+q1)
-		r.rightT(&w.block, kPanels, a.K.from(token+lo, hk), a.K.Row, a.DK, hi-lo)
+		x, ld := a.K.rows(t.e, &w.x, token+lo, hk, hi-lo)
+		r.rightT(&w.block, kPanels, x, ld, a.DK, hi-lo)
 		k := w.block.right()
-		r.right(&w.block, vPanels, a.V.from(token+lo, hk), a.V.Row, nil, hi-lo, a.DV)
+		x, ld = a.V.rows(t.e, &w.x, token+lo, hk, hi-lo)
+		r.right(&w.block, vPanels, x, ld, nil, hi-lo, a.DV)
 		v := w.block.right()
 		for g := range group {
 			for q := q0; q < q1; q += queryBlock {

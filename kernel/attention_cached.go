@@ -27,7 +27,7 @@ func (e *Engine) Cached(a *Cached) {
 		panic("kernel: Cached: Scale must be positive")
 	}
 	t := &e.cached
-	t.vec, t.r, t.a = &e.vec, e.f32, a
+	t.e, t.vec, t.r, t.a = e, &e.vec, e.f32, a
 	if t.workers == nil {
 		t.workers = make([]cachedWorker, e.pool.Threads())
 	}
@@ -44,6 +44,7 @@ func (e *Engine) Cached(a *Cached) {
 const cachedHeads = 16 // most heads of one task
 
 type cachedTask struct {
+	e       *Engine
 	vec     *vector
 	r       *route
 	a       *Cached
@@ -56,6 +57,7 @@ type cachedTask struct {
 type cachedWorker struct {
 	block block
 	left  []float32 // packed left side of a product
+	x     []float32 // decoded keys or values of a chunk
 	k, v  []float32 // packed keys and values of a chunk
 	s     []float32 // scores, then probabilities [heads, scoreRow]
 	m, l  [cachedHeads]float32
@@ -73,14 +75,16 @@ func (t *cachedTask) Do(worker, i int) {
 	left := room(&w.left, r.leftLen(cachedHeads, max(a.DK, keyChunk)))
 	for lo := 0; lo < seq.N; lo += keyChunk {
 		n := min(keyChunk, seq.N-lo)
-		r.rightT(b, room(&w.k, r.rightLen(keyChunk, a.DK)), seq.K.from(lo, hk), seq.K.Row, a.DK, n)
+		x, ld := seq.K.rows(t.e, &w.x, lo, hk, n)
+		r.rightT(b, room(&w.k, r.rightLen(keyChunk, a.DK)), x, ld, a.DK, n)
 		r.left(b, left, a.Q.from(row, h0), a.Q.Head, nil, h, a.DK)
 		b.c, b.ldc, b.alpha, b.beta = room(&w.s, cachedHeads*scoreRow), scoreRow, 1, 0
 		r.product(&b.tile, h, n)
 		for j := range h {
 			t.softmax(w, j, n, a.O.at(row, h0+j, a.DV), lo == 0)
 		}
-		r.right(b, room(&w.v, r.rightLen(a.DV, keyChunk)), seq.V.from(lo, hk), seq.V.Row, nil, n, a.DV)
+		x, ld = seq.V.rows(t.e, &w.x, lo, hk, n)
+		r.right(b, room(&w.v, r.rightLen(a.DV, keyChunk)), x, ld, nil, n, a.DV)
 		r.left(b, left, w.s, scoreRow, nil, h, n)
 		b.c, b.ldc, b.alpha, b.beta = a.O.from(row, h0), a.O.Head, 1, 1
 		if lo == 0 {

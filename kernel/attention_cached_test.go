@@ -24,7 +24,7 @@ func TestContinuedAttention(t *testing.T) {
 			}
 			q, k, v := view(a.q, c.h, c.dk, 1), view(a.k, c.hk, c.dk, 3), view(a.v, c.hk, c.dv, 2)
 			lse := make([]float32, c.t*c.h)
-			whole := View{make([]float32, c.t*c.h*c.dv), c.h * c.dv, c.dv}
+			whole := View{Data: make([]float32, c.t*c.h*c.dv), Row: c.h * c.dv, Head: c.dv}
 			spec := Attention{B: 1, T: c.t, H: c.h, HK: c.hk, DK: c.dk, DV: c.dv, Scale: float32(a.scale), Q: q, K: k, V: v, O: whole, LSE: lse, DType: dt}
 			e.Attention(&spec)
 			for _, past := range []int{1, c.t / 3, c.t - 1, 520} {
@@ -32,17 +32,17 @@ func TestContinuedAttention(t *testing.T) {
 					continue
 				}
 				n := c.t - past
-				part := View{make([]float32, n*c.h*c.dv), c.h * c.dv, c.dv}
+				part := View{Data: make([]float32, n*c.h*c.dv), Row: c.h * c.dv, Head: c.dv}
 				cont := spec
-				cont.T, cont.Past, cont.O, cont.Q = n, past, part, View{q.Data[past*q.Row:], q.Row, q.Head}
+				cont.T, cont.Past, cont.O, cont.Q = n, past, part, View{Data: q.Data[past*q.Row:], Row: q.Row, Head: q.Head}
 				e.Attention(&cont)
 				if !slices.Equal(part.Data, whole.Data[past*whole.Row:]) {
 					t.Errorf("%+v: rows after %d differ from those of the whole", c, past)
 				}
 			}
-			last := View{make([]float32, c.h*c.dv), c.h * c.dv, c.dv}
+			last := View{Data: make([]float32, c.h*c.dv), Row: c.h * c.dv, Head: c.dv}
 			e.Cached(&Cached{H: c.h, HK: c.hk, DK: c.dk, DV: c.dv, Scale: float32(a.scale), O: last,
-				Q: View{q.Data[(c.t-1)*q.Row:], q.Row, q.Head}, Seqs: []CachedSeq{{k, v, c.t}}})
+				Q: View{Data: q.Data[(c.t-1)*q.Row:], Row: q.Row, Head: q.Head}, Seqs: []CachedSeq{{k, v, c.t}}})
 			for i, w := range want[(c.t-1)*c.h*c.dv:] {
 				if d := math.Abs(float64(last.Data[i]) - w); !(d < 1e-5) {
 					t.Fatalf("%+v: Cached: element %d is %v, want %v", c, i, last.Data[i], w)
@@ -64,7 +64,7 @@ func TestCachedRowsAreIndependent(t *testing.T) {
 		k, v := make([]float32, n*hk*w), make([]float32, n*hk*w)
 		values(rng, k, false)
 		values(rng, v, false)
-		seqs = append(seqs, CachedSeq{View{k, hk * w, w}, View{v, hk * w, w}, n})
+		seqs = append(seqs, CachedSeq{View{Data: k, Row: hk * w, Head: w}, View{Data: v, Row: hk * w, Head: w}, n})
 	}
 	var first []float32
 	for _, threads := range []int{1, 2, 7} {
@@ -74,7 +74,7 @@ func TestCachedRowsAreIndependent(t *testing.T) {
 		}
 		run := func(lo, hi int) []float32 {
 			o := make([]float32, (hi-lo)*h*w)
-			e.Cached(&Cached{H: h, HK: hk, DK: w, DV: w, Scale: 0.3, Q: View{q[lo*h*w:], h * w, w}, O: View{o, h * w, w}, Seqs: seqs[lo:hi]})
+			e.Cached(&Cached{H: h, HK: hk, DK: w, DV: w, Scale: 0.3, Q: View{Data: q[lo*h*w:], Row: h * w, Head: w}, O: View{Data: o, Row: h * w, Head: w}, Seqs: seqs[lo:hi]})
 			return o
 		}
 		all := run(0, len(seqs))
@@ -102,8 +102,8 @@ func BenchmarkCached(b *testing.B) {
 	const h, hk, w = 32, 8, 128
 	for _, n := range []int{128, 4096} {
 		k, v, q, o := make([]float32, n*hk*w), make([]float32, n*hk*w), make([]float32, h*w), make([]float32, h*w)
-		c := &Cached{H: h, HK: hk, DK: w, DV: w, Scale: 0.1, Q: View{q, h * w, w}, O: View{o, h * w, w},
-			Seqs: []CachedSeq{{View{k, hk * w, w}, View{v, hk * w, w}, n}}}
+		c := &Cached{H: h, HK: hk, DK: w, DV: w, Scale: 0.1, Q: View{Data: q, Row: h * w, Head: w}, O: View{Data: o, Row: h * w, Head: w},
+			Seqs: []CachedSeq{{View{Data: k, Row: hk * w, Head: w}, View{Data: v, Row: hk * w, Head: w}, n}}}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
 				e.Cached(c)

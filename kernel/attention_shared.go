@@ -5,9 +5,10 @@ package kernel
 // per token and block of heads, softmax of one row with its sink.
 
 // Entries is one stretch of shared entries. Entry s is Data[s*Row:]. Token t reads entries Lo[t] <= s <
-// Hi[t], or List[Lo[t]:Hi[t]] when there is a List.
+// Hi[t], or List[Lo[t]:Hi[t]] when there is a List. With Packed, entry s is vector s of Packed.
 type Entries struct {
 	Data   []float32
+	Packed *Packed
 	Row    int
 	Lo, Hi []int32 // [T]
 	List   []int32
@@ -42,7 +43,7 @@ func (e *Engine) Shared(a *Shared) {
 		return
 	}
 	t := &e.ops.shared
-	t.vec, t.r, t.a = &e.vec, e.route(a.DType), a
+	t.e, t.vec, t.r, t.a = e, &e.vec, e.route(a.DType), a
 	if t.workers == nil {
 		t.workers = make([]sharedWorker, e.pool.Threads())
 	}
@@ -59,6 +60,7 @@ func (e *Engine) Shared(a *Shared) {
 const headBlock = 128 // most heads of one task
 
 type sharedTask struct {
+	e       *Engine
 	vec     *vector
 	r       *route
 	a       *Shared
@@ -71,7 +73,7 @@ type sharedTask struct {
 type sharedWorker struct {
 	block   block
 	left    []float32 // packed left side of a product
-	entries []float32 // gathered entries [keyChunk, max(DK,DV)]
+	entries []float32 // gathered or decoded entries [keyChunk, max(DK,DV)]
 	k, v    []float32 // the same packed as keys and values
 	s       []float32 // scores, then probabilities [heads, scoreRow]
 	m, l    []float32 // maximum and sum so far, per head
@@ -123,6 +125,9 @@ func (t *sharedTask) share(m, l float32, h int) float32 {
 
 // chunk returns n entries from place lo on as rows that follow each other.
 func (t *sharedTask) chunk(w *sharedWorker, set *Entries, lo, n int) (x []float32, row int) {
+	if set.Packed != nil {
+		return t.unpacked(w, set, lo, n)
+	}
 	if set.List == nil {
 		return set.Data[lo*set.Row:], set.Row
 	}
@@ -132,6 +137,20 @@ func (t *sharedTask) chunk(w *sharedWorker, set *Entries, lo, n int) (x []float3
 		copy(x[i*width:][:width], set.Data[int(s)*set.Row:][:width])
 	}
 	return x, width
+}
+
+// unpacked is chunk for packed entries.
+func (t *sharedTask) unpacked(w *sharedWorker, set *Entries, lo, n int) (x []float32, row int) {
+	row = set.Packed.Stride()
+	x = room(&w.entries, keyChunk*row)
+	if set.List == nil {
+		t.e.unpack(x, set.Packed, lo, 1, n)
+		return x, row
+	}
+	for i, s := range set.List[lo : lo+n] {
+		t.e.unpack(x[i*row:], set.Packed, int(s), 1, 1)
+	}
+	return x, row
 }
 
 // scores computes w.s [h,n] = q·entry.

@@ -84,9 +84,9 @@ func (c *sharedCase) want() []float64 {
 
 func (c *sharedCase) run(e *Engine, dt DType) []float32 {
 	a := Shared{T: c.t, H: c.h, DK: c.dk, DV: c.dv, Scale: float32(1 / math.Sqrt(float64(c.dk))), DType: dt}
-	a.Q = View{to32(c.q), c.h * c.dk, c.dk}
+	a.Q = View{Data: to32(c.q), Row: c.h * c.dk, Head: c.dk}
 	o := make([]float32, c.t*c.h*c.dv)
-	a.O = View{o, c.h * c.dv, c.dv}
+	a.O = View{Data: o, Row: c.h * c.dv, Head: c.dv}
 	if c.sink != nil {
 		a.Sink = to32(c.sink)
 	}
@@ -210,7 +210,7 @@ func TestGoldenShared(t *testing.T) {
 	forEachTier(t, 2, func(t *testing.T, e *Engine) {
 		o := make([]float32, h*d)
 		e.Shared(&Shared{T: 1, H: h, DK: d, DV: d, Scale: g["scale"].floats[0], Sink: g["sink"].floats,
-			Q: View{g["q"].floats, h * d, d}, O: View{o, h * d, d},
+			Q: View{Data: g["q"].floats, Row: h * d, Head: d}, O: View{Data: o, Row: h * d, Head: d},
 			Sets: []Entries{{Data: g["entries"].floats, Row: d, Lo: []int32{0}, Hi: []int32{int32(n)}}}})
 		wantClose(t, "o", o, to64(g["o"].floats), 5e-7)
 	})
@@ -234,7 +234,7 @@ func BenchmarkShared(b *testing.B) {
 			for i := range set.Hi {
 				set.Hi[i] = int32(s.n)
 			}
-			a := Shared{T: s.t, H: s.h, DK: s.dk, DV: s.dv, Scale: 0.05, Q: View{q, s.h * s.dk, s.dk}, O: View{o, s.h * s.dv, s.dv}, Sets: []Entries{set}}
+			a := Shared{T: s.t, H: s.h, DK: s.dk, DV: s.dv, Scale: 0.05, Q: View{Data: q, Row: s.h * s.dk, Head: s.dk}, O: View{Data: o, Row: s.h * s.dv, Head: s.dv}, Sets: []Entries{set}}
 			for b.Loop() {
 				e.Shared(&a)
 			}

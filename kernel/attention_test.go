@@ -75,7 +75,7 @@ func spread(x []float64, tokens, heads, width, gap int) (View, guarded[float32])
 	for i := range g.data {
 		g.data[i] = float32(math.NaN())
 	}
-	v := View{g.data, row, head}
+	v := View{Data: g.data, Row: row, Head: head}
 	for t := range tokens {
 		for h := range heads {
 			for j := range width {
@@ -289,7 +289,7 @@ func BenchmarkAttention(b *testing.B) {
 				for i := range x {
 					x[i] = float32(rng.NormFloat64())
 				}
-				return View{x, heads * width, width}
+				return View{Data: x, Row: heads * width, Head: width}
 			}
 			a := &Attention{B: s.b, T: s.t, H: s.h, HK: s.hk, DK: s.dk, DV: s.dv, Scale: 0.125, DType: dt,
 				Q: view(s.h, s.dk), K: view(s.hk, s.dk), V: view(s.hk, s.dv), O: view(s.h, s.dv), LSE: make([]float32, n*s.h)}

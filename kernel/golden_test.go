@@ -114,7 +114,7 @@ func TestGoldenRope(t *testing.T) {
 				inverse bool
 			}{{"x", "y", false}, {"x", "inverse", true}, {"dy", "dx", true}} {
 				x := slices.Clone(g[c.in].floats)
-				e.Rope(View{x, heads * width, width}, rows, heads, width, g["positions"].ints, cos, sin, layout == "interleaved", c.inverse)
+				e.Rope(View{Data: x, Row: heads * width, Head: width}, rows, heads, width, g["positions"].ints, cos, sin, layout == "interleaved", c.inverse)
 				// the angles of the file come from float32 products p·f
 				wantClose(t, layout+" "+c.out, x, to64(g[layout+"."+c.out].floats), 1e-5)
 			}

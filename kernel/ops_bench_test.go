@@ -50,7 +50,7 @@ func BenchmarkOps(b *testing.B) {
 		{"SwiGLU", 12 * rows * k * f, func() { e.SwiGLU(h, f, gu, 2*f, rows*k, f) }},
 		{"SwiGLUGrad", 24 * rows * k * f, func() { e.SwiGLUGrad(dgu, 2*f, h, f, h, f, gu, 2*f, rows*k, f) }},
 		{"Sigmoid", 8 * rows * 16, func() { e.Sigmoid(scores, scores) }},
-		{"Rope", 8 * rows * 4 * 16, func() { e.Rope(View{x, d, 64}, rows, 4, 16, pos, cos, sin, true, false) }},
+		{"Rope", 8 * rows * 4 * 16, func() { e.Rope(View{Data: x, Row: d, Head: 64}, rows, 4, 16, pos, cos, sin, true, false) }},
 		{"CrossEntropy", 24 * 1024 * v, func() { e.CrossEntropy(nll, logits, v, ids, 1024, v, 1) }},
 		{"CrossEntropyEval", 8 * 1024 * v, func() { e.CrossEntropy(nll, logits, v, ids, 1024, v, 0) }},
 		{"TopK", 4 * rows * 16, func() { e.TopK(top, scores, rows, 16, k) }},

@@ -440,7 +440,7 @@ func rowOperations() (run func(e *Engine) [][]float32) {
 		e.SwiGLU(h, n, gu, 2*n, rows, n)
 		e.SwiGLUGrad(dgu, 2*n, h, n, dy, n, gu, 2*n, rows, n)
 		e.Sigmoid(y, dx)
-		e.Rope(View{rotated, n, 76}, rows, 1, 76, pos, cos, sin, true, false)
+		e.Rope(View{Data: rotated, Row: n, Head: 76}, rows, 1, 76, pos, cos, sin, true, false)
 		e.CrossEntropy(nll, logits, n, ids, rows, n, 0.1)
 		e.TopK(top, logits, rows, n, k)
 		e.Embed(y, table, ids, n)
@@ -486,7 +486,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 	c := newAttentionCase(1, 2, 70, 4, 2, 16, 8, 30)
 	view := func(heads, width int) View {
-		return View{make([]float32, c.b*c.t*heads*width), heads * width, width}
+		return View{Data: make([]float32, c.b*c.t*heads*width), Row: heads * width, Head: width}
 	}
 	a := &Attention{B: c.b, T: c.t, H: c.h, HK: c.hk, DK: c.dk, DV: c.dv, Scale: 1, First: c.first,
 		Q: view(c.h, c.dk), K: view(c.hk, c.dk), V: view(c.hk, c.dv), O: view(c.h, c.dv), LSE: make([]float32, c.b*c.t*c.h)}

@@ -24,6 +24,8 @@ type operations struct {
 	attentionGrad attentionGradTask
 	shared        sharedTask
 	indexScores   indexScoresTask
+	pack          packVectorsTask
+	unpack        unpackTask
 }
 
 // rowsPerTask cuts rows of n elements into tasks of about chunk elements.
