@@ -5,8 +5,6 @@ package infer
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -43,6 +41,10 @@ type Request struct {
 	Logprobs    bool // fill Result.Logprobs
 	TopLogprobs int  // with so many alternatives each
 
+	// Token, if not nil, is called for every token that is kept, before its text is emitted. Its log-probability is set
+	// where Logprobs are asked for.
+	Token func(TokenLogprob)
+
 	// Progress, if not nil, is called after every part of the prompt that was read, with the number of its tokens
 	// that are in the context and of all. Its first call comes before the first part.
 	Progress func(done, total int)
@@ -69,77 +71,35 @@ type Result struct {
 // Cancelling ctx ends it with the context's error: within a part of the prompt, or between two tokens. What step
 // holds of the same beginning is not computed again; afterwards it holds the prompt and the answer, but for the
 // answer's last token.
-func Generate(ctx context.Context, step Stepper, req Request, emit func(text string) error) (r Result, err error) {
-	r.Tokens = []int32{}
+func Generate(ctx context.Context, step Stepper, req Request, emit func(text string) error) (Result, error) {
 	if err := req.validate(); err != nil {
-		return r, err
+		return Result{Tokens: []int32{}}, err
 	}
-	var text strings.Builder
-	defer func() { r.Text = text.String() }()
-	out := stopper{stop: req.Stop}
-	show := func(s string) error {
-		text.WriteString(s)
-		if s == "" || emit == nil {
-			return nil
-		}
-		return emit(s)
+	a, err := newAnswer(&req, emit)
+	if err != nil || a.done {
+		return a.result(), err
 	}
-	finish := func(why FinishReason) (Result, error) {
-		if req.Text != nil {
-			err = show(out.add(req.Text.Flush()) + out.end())
-		}
-		if r.FinishReason = why; out.stopped {
-			r.FinishReason, r.Stopped = FinishStop, out.by
-		}
-		return r, err
+	a.r.Reused = step.Rewind(req.Tokens)
+	logits, err := prefill(ctx, step, &req, a.r.Reused)
+	if err == nil {
+		err = decode(ctx, step, a, logits)
 	}
+	return a.result(), err
+}
 
-	limit := req.MaxTokens
-	if req.Window > 0 {
-		limit = min(limit, req.Window-len(req.Tokens))
-	}
-	if limit <= 0 {
-		return finish(FinishLength)
-	}
-	r.Reused = step.Rewind(req.Tokens)
-	logits, err := prefill(ctx, step, &req, r.Reused)
-	if err != nil {
-		return r, err
-	}
-	sample := newSampler(req.Sampling, req.Tokens, req.TokenBytes)
+// decode makes an answer, from the logits that follow its prompt.
+func decode(ctx context.Context, step Stepper, a *answer, logits []float32) error {
 	for one := make([]int32, 1); ; {
-		id, err := sample.next(logits)
-		if err != nil {
-			return r, fmt.Errorf("%w (after %d tokens)", err, len(req.Tokens)+len(r.Tokens))
-		}
-		if slices.Contains(req.End, id) {
-			return finish(FinishStop)
-		}
-		r.Tokens = append(r.Tokens, id)
-		if req.Logprobs {
-			p, err := sample.logprob(logits, id, req.TopLogprobs)
-			if err != nil {
-				return r, err
-			}
-			r.Logprobs = append(r.Logprobs, p)
-		}
-		if req.Text != nil {
-			if err := show(out.add(req.Text.Push(id))); err != nil {
-				return r, err
-			}
-			if out.stopped {
-				return finish(FinishStop)
-			}
-		}
-		if len(r.Tokens) == limit {
-			return finish(FinishLength)
+		id, err := a.take(logits)
+		if err != nil || a.done {
+			return err
 		}
 		if err := ctx.Err(); err != nil {
-			return r, err
+			return err
 		}
 		one[0] = id
 		if logits, err = step.Step(ctx, one); err != nil {
-			return r, err
+			return err
 		}
 	}
 }

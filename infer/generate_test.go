@@ -240,6 +240,22 @@ func TestGenerateLogprobs(t *testing.T) {
 	}
 }
 
+// Token comes before the text of its token, with what the result holds at the end.
+func TestGenerateTellsTokens(t *testing.T) {
+	for _, logprobs := range []bool{false, true} {
+		var told []TokenLogprob
+		r, _, _ := run(t, "abc", Request{Logprobs: logprobs, Token: func(p TokenLogprob) { told = append(told, p) }})
+		if len(told) != len(r.Tokens) || len(told) != 3 {
+			t.Fatalf("told of %d tokens of %d", len(told), len(r.Tokens))
+		}
+		for i, p := range told {
+			if p.ID != r.Tokens[i] || logprobs && p.Logprob != r.Logprobs[i].Logprob || !logprobs && p.Logprob.Logprob != 0 {
+				t.Errorf("token %d: %+v", i, p)
+			}
+		}
+	}
+}
+
 // What is shown must not depend on how the text is cut into tokens.
 func FuzzStopCuts(f *testing.F) {
 	f.Add("한국어 a z 🦭", uint64(5), "a z")
