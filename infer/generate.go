@@ -75,7 +75,7 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 	if err := req.validate(); err != nil {
 		return Result{Tokens: []int32{}}, err
 	}
-	a, err := newAnswer(&req, emit)
+	a, err := newReply(&req, emit)
 	if err != nil || a.done {
 		return a.result(), err
 	}
@@ -88,7 +88,7 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 }
 
 // decode makes an answer, from the logits that follow its prompt.
-func decode(ctx context.Context, step Stepper, a *answer, logits []float32) error {
+func decode(ctx context.Context, step Stepper, a *reply, logits []float32) error {
 	for one := make([]int32, 1); ; {
 		id, err := a.take(logits)
 		if err != nil || a.done {
