@@ -25,6 +25,8 @@ type Engine struct {
 	vec  vector // elementwise kernels, see vector.go
 	ops  operations
 
+	direct []direct // kernels on stored weights by quant.Type, see quantised.go
+
 	f32, bf16  *route // matrix products of each DType
 	candidates []Candidate
 	workers    []worker
@@ -39,6 +41,7 @@ type Engine struct {
 // worker is the scratch of one worker of the pool.
 type worker struct {
 	block block
+	dots  dots
 	a, b  []float32 // packed left and right sides
 	_     [64]byte  // keeps workers on cache lines of their own
 }
@@ -53,7 +56,7 @@ func New(threads int, tier string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{pool: par.New(threads), tier: t.name, isa: t.isa, vec: newVector(t.isa)}
+	e := &Engine{pool: par.New(threads), tier: t.name, isa: t.isa, vec: newVector(t.isa), direct: newDirect(t.isa)}
 	e.chooseRoutes(t, tier != "")
 	e.workers = make([]worker, e.pool.Threads())
 	e.packing.e, e.lin.e, e.grad.e, e.prod.e, e.stored.e = e, e, e, e, e

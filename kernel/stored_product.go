@@ -4,8 +4,8 @@ package kernel
 // is multiplied. In order: the arguments, the cut into parts, then what a part does with few rows of x
 // (dot products) and with many (panels for the micro-kernels).
 //
-// A decoder writes float32 rows to the scratch of a worker. Formats that are worth a kernel of their own
-// would replace decode and dot in few, and nothing else.
+// A decoder writes float32 rows to the scratch of a worker. Types with kernels of their own are multiplied
+// with few rows where they lie (quantised.go).
 
 // StoredProduct is one product:
 //
@@ -234,22 +234,30 @@ func (p *StoredProduct) row(r, k int) []float32 {
 }
 
 // rowsOf returns rows [lo,hi) of w: where they lie when they are float32, else decoded to scratch.
-func rowsOf(sc *worker, w *Stored, lo, hi int) []float32 {
+func (t *storedTask) rowsOf(sc *worker, w *Stored, lo, hi int) []float32 {
 	if x := w.floats(lo, hi); x != nil {
 		return x
 	}
 	x := room(&sc.a, (hi-lo)*w.K)
-	w.Rows(x, lo, hi)
+	if d := t.e.directOf(w); d != nil {
+		d.rows(x, w, lo, hi)
+	} else {
+		w.Rows(x, lo, hi)
+	}
 	return x
 }
 
 // few computes outputs [lo,hi) as dot products.
 func (t *storedTask) few(sc *worker, p *StoredProduct, lo, hi int) {
+	if d := t.e.directOf(p.W); d != nil {
+		t.fewDirect(sc, d, p, lo, hi)
+		return
+	}
 	k := p.W.K
 	step := max(1, decodeFloats/max(1, k))
 	for n0 := lo; n0 < hi; n0 += step {
 		n1 := min(n0+step, hi)
-		w := rowsOf(sc, p.W, n0, n1)
+		w := t.rowsOf(sc, p.W, n0, n1)
 		for r := range p.Rows {
 			x, y := p.row(r, k), p.Y[r*p.LDY:][n0:n1]
 			for i := range y {
@@ -274,7 +282,7 @@ func (t *storedTask) fewTransposed(sc *worker, p *StoredProduct) {
 	step := max(1, decodeFloats/max(1, k))
 	for n0 := 0; n0 < p.W.N; n0 += step {
 		n1 := min(n0+step, p.W.N)
-		w := rowsOf(sc, p.W, n0, n1)
+		w := t.rowsOf(sc, p.W, n0, n1)
 		for r := range p.Rows {
 			x, y := p.row(r, p.W.N), p.Y[r*p.LDY:][:k]
 			for n := n0; n < n1; n++ {
@@ -292,11 +300,11 @@ func (t *storedTask) many(sc *worker, p *StoredProduct, at, lo, hi int) {
 	steps := padSteps(stepsOf(k, r.pair))
 	panels := room(&sc.b, r.rightLen(hi-lo, k))
 	if p.Transposed {
-		r.right(b, panels, rowsOf(sc, p.W, 0, k), p.W.K, nil, k, hi)
+		r.right(b, panels, t.rowsOf(sc, p.W, 0, k), p.W.K, nil, k, hi)
 	} else {
 		for n := lo; n < hi; n += r.nr {
 			end := min(n+r.nr, hi)
-			r.rightT(b, panels[(n-lo)*steps:], rowsOf(sc, p.W, n, end), k, k, end-n)
+			r.rightT(b, panels[(n-lo)*steps:], t.rowsOf(sc, p.W, n, end), k, k, end-n)
 		}
 	}
 	b.bNext, b.aStep = r.nr*steps, 1

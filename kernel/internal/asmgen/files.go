@@ -6,8 +6,8 @@ type file struct {
 	gen  func(*asm)
 }
 
-// files lists what is generated: matrix products and the packers of their operands, then the
-// elementwise kernels.
+// files lists what is generated: matrix products and the packers of their operands, the elementwise
+// kernels, and products with the weights of files.
 var files = []file{
 	{"gemm_avx512_amd64.s", gemmAVX512},
 	{"pack_avx512_amd64.s", packAVX512},
@@ -18,6 +18,9 @@ var files = []file{
 	{"vector_avx512_amd64.s", func(a *asm) { vectorFileAMD64(a, true) }},
 	{"vector_avx2_amd64.s", func(a *asm) { vectorFileAMD64(a, false) }},
 	{"vector_amd64.go", func(a *asm) { vectorFileGo(a, "AVX512", "AVX2") }},
+	{"quant_avx512_amd64.s", func(a *asm) { quantFile(a, "AVX512") }},
+	{"quant_avx2_amd64.s", func(a *asm) { quantFile(a, "AVX2") }},
+	{"quant_amd64.go", func(a *asm) { quantFileGo(a, "AVX512", "AVX2") }},
 	{"vector_neon_arm64.s", vectorFileARM64},
 	{"vector_arm64.go", func(a *asm) { vectorFileGo(a, "NEON") }},
 }

@@ -1,0 +1,315 @@
+package main
+
+import "fmt"
+
+// Kernels on weights in the blocks of their files. Every format is described once, as the
+// instructions that turn a block into vectors of float32 (quant_formats.go); two functions are made
+// of each description, for AVX-512 and for AVX2:
+//
+//	dot     the products of rows of weights with rows of float32, two rows of weights at a time
+//	decode  the weights as float32
+//
+// A decoded weight has the bits that quant.Decode gives it. A product has two accumulators of one
+// vector each, which take turns, whatever the number of rows beside it: neighbours do not move a bit.
+
+// quantFormat describes a format. block prints the decoding of one block: it calls use for every
+// vector of weights.
+type quantFormat struct {
+	name    string
+	weights int    // in a block
+	bytes   int    // of a block
+	table   string // what quantGen.constant holds, if the format wants it
+	block   func(q *quantGen)
+}
+
+// quantGen prints one function.
+type quantGen struct {
+	*asm
+	wide   bool // AVX-512
+	rows   int  // of weights
+	xs     int  // rows of float32; 0 when the weights are stored
+	parity int
+	stored bool
+}
+
+// quantTile lists the numbers of rows of float32 that the loops of a dot take, and their registers.
+// AVX-512 has 16 accumulators, and AVX2 has 8.
+func quantTile(wide bool) []int {
+	if wide {
+		return []int{4, 2, 1}
+	}
+	return []int{2, 1}
+}
+
+func (q *quantGen) lanes() int {
+	if q.wide {
+		return 16
+	}
+	return 8
+}
+
+// size is the bytes of a vector.
+func (q *quantGen) size() int { return 4 * q.lanes() }
+
+// reg is a vector register.
+func (q *quantGen) reg(n int) fmt.Stringer {
+	if q.wide {
+		return zmm(n)
+	}
+	return ymm(n)
+}
+
+// half is the lower half of register n: as many 16-bit numbers as a vector has lanes.
+func (q *quantGen) half(n int) string {
+	if q.wide {
+		return fmt.Sprintf("Y%d", n)
+	}
+	return fmt.Sprintf("X%d", n)
+}
+
+// The registers: accumulators from 0, then a vector of x, the weights of each row, some registers of
+// each row for its format, and shared ones.
+func (q *quantGen) acc(row, x, parity int) int { return 2*(x*q.rows+row) + parity }
+
+func (q *quantGen) x() int { return q.pick(16, 8) }
+
+func (q *quantGen) w(row int) int { return q.pick(17, 9) + row }
+
+// constant is a register that is loaded once. AVX2 has none.
+func (q *quantGen) constant() int { return 19 }
+
+// own is register i of row: 4 for AVX-512, 2 for AVX2.
+func (q *quantGen) own(row, i int) int { return q.pick(20+4*row, 11+2*row) + i }
+
+// tmp is free between two vectors: 4 for AVX-512, 1 for AVX2.
+func (q *quantGen) tmp(i int) int { return q.pick(28, 15) + i }
+
+func (q *quantGen) pick(wide, narrow int) int {
+	if q.wide {
+		return wide
+	}
+	return narrow
+}
+
+// src is byte off of the block of a row.
+func (q *quantGen) src(row, off int) mem {
+	m := mem{base: si, off: off}
+	if row == 1 {
+		m.index, m.scale = r8, 1
+	}
+	return m
+}
+
+// scratch is byte off of the memory of a row, quantScratch bytes aligned to a cache line.
+func (q *quantGen) scratch(row, off int) mem { return mem{base: r15, off: quantScratch*row + off} }
+
+const quantScratch = 128
+
+// quantAhead is how many bytes ahead memory is asked for. A core has too few instructions in flight to
+// wait for memory itself, and what it notices of the two rows that it reads does not suffice.
+const quantAhead = 4096
+
+// each prints f for every row of weights.
+func (q *quantGen) each(f func(row int)) {
+	for r := range q.rows {
+		f(r)
+	}
+}
+
+// use takes the vector of weights from number at of the block on, which f leaves in w(row).
+func (q *quantGen) use(at int, f func(row int)) {
+	q.each(f)
+	for x := range q.xs {
+		q.op("VMOVUPS", mem{base: quantX[x], index: dx, scale: 1, off: 4 * at}, q.reg(q.x()))
+		for r := range q.rows {
+			q.op("VFMADD231PS", q.reg(q.x()), q.reg(q.w(r)), q.reg(q.acc(r, x, q.parity)))
+		}
+	}
+	if q.xs == 0 {
+		q.op("VMOVUPS", q.reg(q.w(0)), mem{base: quantX[0], index: dx, scale: 1, off: 4 * at})
+	}
+	q.parity ^= 1
+}
+
+var quantX = []gpr{r9, r10, r11, r12}
+
+// quantDot prints the dot of a format: SI walks over the blocks of a row, the next row is R8 further
+// on, or 0 when there is none; DX is the offset in x, DI that in y; CX counts blocks and BX rows.
+func quantDot(a *asm, f *quantFormat, set string) {
+	wide := set == "AVX512"
+	const locals = 2*quantScratch + 64 + 16
+	a.textFrame(fmt.Sprintf("func dot%s%s(t *dots)", f.name, set), locals, 8)
+	q := &quantGen{asm: a, wide: wide, rows: 2}
+	a.op("MOVQ", "t+0(FP)", r13)
+	q.begin(f, locals)
+	for i, r := range quantX {
+		a.op("MOVQ", fmt.Sprintf("dots_x%d(R13)", i), r)
+	}
+	a.op("MOVQ", "dots_w(R13)", ax)
+	a.op("MOVQ", ax, "w-8(SP)")
+	a.op("LEAQ", mem{base: ax, off: quantAhead}, r14)
+	a.op("MOVQ", "dots_rows(R13)", bx)
+	a.op("XORL", di, di)
+	for _, xs := range quantTile(wide) {
+		a.op("CMPQ", "dots_xs(R13)", xs)
+		a.op("JEQ", fmt.Sprintf("x%d", xs))
+	}
+	a.op("RET")
+	for _, xs := range quantTile(wide) {
+		q.xs, q.parity = xs, 0
+		q.dotRows(f, fmt.Sprintf("x%d", xs))
+	}
+}
+
+// begin loads the constant and aligns the scratch memory.
+func (q *quantGen) begin(f *quantFormat, locals int) {
+	q.op("LEAQ", fmt.Sprintf("scratch-%d(SP)", locals), r15)
+	q.op("ADDQ", 63, r15)
+	q.op("ANDQ", -64, r15)
+	if q.wide && f.table != "" {
+		q.op("VMOVUPS", f.table+"<>(SB)", q.reg(q.constant()))
+	}
+}
+
+// dotRows prints the loop over pairs of rows.
+func (q *quantGen) dotRows(f *quantFormat, label string) {
+	q.at(label)
+	q.op("MOVQ", "dots_stride(R13)", r8)
+	q.op("MOVQ", "w-8(SP)", si)
+	q.op("LEAQ", mem{base: si, index: r8, scale: 2}, ax)
+	q.op("MOVQ", ax, "w-8(SP)")
+	q.op("CMPQ", bx, 1)
+	q.op("JNE", label+"pair")
+	q.op("XORL", r8, r8)
+	q.at(label + "pair")
+	for i := range 2 * q.rows * q.xs {
+		q.op("VXORPS", fmt.Sprintf("X%d", i), fmt.Sprintf("X%d", i), fmt.Sprintf("X%d", i))
+	}
+	q.op("XORL", dx, dx)
+	q.op("MOVQ", "dots_blocks(R13)", cx)
+	q.op("PCALIGN", 32)
+	q.at(label + "block")
+	for i := 0; i < 2*f.bytes; i += 64 {
+		q.op("PREFETCHT0", mem{base: r14, off: i})
+	}
+	f.block(q)
+	q.op("ADDQ", f.bytes, si)
+	q.op("ADDQ", 2*f.bytes, r14)
+	q.op("ADDQ", 4*f.weights, dx)
+	q.op("DECQ", cx)
+	q.op("JNZ", label+"block")
+	q.op("MOVQ", "t+0(FP)", r13)
+	q.sums()
+	q.storeSums(0)
+	q.op("TESTQ", r8, r8)
+	q.op("JEQ", label+"done")
+	q.storeSums(1)
+	q.op("ADDQ", 8, di)
+	q.op("SUBQ", 2, bx)
+	q.op("JNZ", label)
+	q.at(label + "done")
+	q.op("VZEROUPPER")
+	q.op("RET")
+}
+
+// sums adds up every pair of accumulators, into the lowest element of the first.
+func (q *quantGen) sums() {
+	t := q.own(1, 0) // and the next ones: none of them is constant
+	all := func(f func(acc int)) {
+		for i := range q.rows * q.xs {
+			f(2 * i)
+		}
+	}
+	all(func(acc int) { q.op("VADDPS", q.reg(acc+1), q.reg(acc), q.reg(acc)) })
+	if q.wide {
+		all(func(acc int) {
+			q.op("VEXTRACTF64X4", 1, zmm(acc), ymm(t+acc/2))
+			q.op("VADDPS", ymm(t+acc/2), ymm(acc), ymm(acc))
+		})
+	}
+	all(func(acc int) {
+		x, y := fmt.Sprintf("X%d", acc), fmt.Sprintf("X%d", acc+1)
+		q.op("VEXTRACTF128", 1, ymm(acc), y)
+		q.op("VADDPS", y, x, x)
+	})
+	all(func(acc int) {
+		x, y := fmt.Sprintf("X%d", acc), fmt.Sprintf("X%d", acc+1)
+		q.op("VPERMILPD", 1, x, y)
+		q.op("VADDPS", y, x, x)
+	})
+	all(func(acc int) {
+		x, y := fmt.Sprintf("X%d", acc), fmt.Sprintf("X%d", acc+1)
+		q.op("VMOVSHDUP", x, y)
+		q.op("VADDSS", y, x, x)
+	})
+}
+
+func (q *quantGen) storeSums(row int) {
+	for x := range q.xs {
+		q.op("MOVQ", fmt.Sprintf("dots_y%d(R13)", x), ax)
+		q.op("VMOVSS", fmt.Sprintf("X%d", q.acc(row, x, 0)), mem{base: ax, index: di, scale: 1, off: 4 * row})
+	}
+}
+
+// quantDecode prints the decoder of a format.
+func quantDecode(a *asm, f *quantFormat, set string) {
+	const locals = quantScratch + 64
+	a.textFrame(fmt.Sprintf("func decode%s%s(dst *float32, src *byte, blocks int)", f.name, set), locals, 24)
+	q := &quantGen{asm: a, wide: set == "AVX512", rows: 1}
+	a.op("MOVQ", "dst+0(FP)", quantX[0])
+	a.op("MOVQ", "src+8(FP)", si)
+	a.op("MOVQ", "blocks+16(FP)", cx)
+	q.begin(f, locals)
+	a.op("XORL", dx, dx)
+	a.at("block")
+	f.block(q)
+	a.op("ADDQ", f.bytes, si)
+	a.op("ADDQ", 4*f.weights, dx)
+	a.op("DECQ", cx)
+	a.op("JNZ", "block")
+	a.op("VZEROUPPER")
+	a.op("RET")
+}
+
+// quantFile prints all formats for one instruction set.
+func quantFile(a *asm, set string) {
+	quantTables(a)
+	for i := range quantFormats {
+		quantDot(a, &quantFormats[i], set)
+		quantDecode(a, &quantFormats[i], set)
+	}
+}
+
+// quantFileGo prints the declarations and the table of kernels by type.
+func quantFileGo(a *asm, sets ...string) {
+	a.line("package kernel")
+	a.line("")
+	a.line(`import "github.com/haenyeo/haenyeo/quant"`)
+	a.line("")
+	a.line("// newDirect returns the kernels on stored weights for an instruction set.")
+	a.line("func newDirect(set isa) []direct {")
+	a.line("\tswitch set {")
+	for _, set := range sets {
+		a.line("\tcase isa%s:", set)
+		a.line("\t\treturn direct%s[:]", set)
+	}
+	a.line("\t}")
+	a.line("\treturn nil")
+	a.line("}")
+	for _, set := range sets {
+		a.line("")
+		a.line("var direct%s = [...]direct{", set)
+		for _, f := range quantFormats {
+			a.line("\tquant.%s: {dot%s%s, decode%s%s, %d, %d, %d},", f.name, f.name, set, f.name, set, f.weights, f.bytes, quantTile(set == "AVX512")[0])
+		}
+		a.line("}")
+		for _, f := range quantFormats {
+			a.line("")
+			a.line("//go:noescape")
+			a.line("func dot%s%s(t *dots)", f.name, set)
+			a.line("")
+			a.line("//go:noescape")
+			a.line("func decode%s%s(dst *float32, src *byte, blocks int)", f.name, set)
+		}
+	}
+}

@@ -1,0 +1,6 @@
+//go:build !amd64
+
+package kernel
+
+// newDirect returns nothing: weights are decoded in Go.
+func newDirect(isa) []direct { return nil }
