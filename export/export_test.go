@@ -44,7 +44,7 @@ func models(t *testing.T) map[string]string {
 	dirs, _ := filepath.Glob(filepath.Join(golden, "*", "generation_config.json"))
 	files, _ = filepath.Glob(filepath.Join(golden, "gguf", "models", "*.gguf"))
 	for _, d := range dirs {
-		all[filepath.Base(filepath.Dir(d))] = filepath.Dir(d)
+		all["golden "+filepath.Base(filepath.Dir(d))] = filepath.Dir(d)
 	}
 	for _, f := range files {
 		all[filepath.Base(f)] = f

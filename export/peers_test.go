@@ -13,6 +13,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"net/http"
@@ -100,6 +101,7 @@ func TestPeerLlamaGreedyAndTokens(t *testing.T) {
 			if _, err := tryConvert(t, context.Background(), path, file, "f32", Options{}); err != nil {
 				t.Skip(err) // a GGUF cannot express it
 			}
+			file = withVocabulary(t, file)
 			m := open(t, file)
 			c := m.src.Config()
 			if reason := llamaLimits(c); reason != "" {
@@ -130,12 +132,12 @@ func TestPeerLlamaGreedyAndTokens(t *testing.T) {
 					break
 				}
 			}
-			tok, err := Tokenizer(&m.src.GGUF().Metadata)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if tok == nil {
+			if _, err := os.Stat(filepath.Join(path, "tokenizer.json")); err != nil && filepath.Ext(path) != ".gguf" {
 				return // ids only
+			}
+			tok, err := Tokenizer(&m.src.GGUF().Metadata)
+			if err != nil || tok == nil {
+				t.Fatal(tok, err)
 			}
 			for _, s := range append(texts, "<｜User｜>안녕<｜Assistant｜></think>hi<｜end▁of▁sentence｜>") {
 				want := tok.Encode(nil, s, tokenizer.EncodeOptions{AddSpecial: true})
@@ -149,6 +151,44 @@ func TestPeerLlamaGreedyAndTokens(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withVocabulary is the GGUF with a vocabulary of made-up words where it has none: llama-server ends itself
+// without.
+func withVocabulary(t *testing.T, path string) string {
+	t.Helper()
+	f, err := gguf.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	m := f.Metadata
+	if kind, _ := m.String("tokenizer.ggml.model"); kind != "none" {
+		return path
+	}
+	table, _ := f.Tensor("token_embd.weight")
+	words := make([]string, table.Shape[0])
+	for i := range words {
+		words[i] = fmt.Sprintf("word%d", i)
+	}
+	words[0], words[1], words[2], words[3], words[4], words[len(words)-1] = "<bos>", "<eos>", "t", "1", "t1", "Ċ"
+	m.Set("tokenizer.ggml.model", "gpt2")
+	m.Set("tokenizer.ggml.pre", "deepseek-v3")
+	m.Set("tokenizer.ggml.tokens", words)
+	m.Set("tokenizer.ggml.merges", []string{"t 1"})
+	m.Set("tokenizer.ggml.add_bos_token", false)
+	var tensors []gguf.Source
+	for _, x := range f.Tensors() {
+		tensors = append(tensors, gguf.Source{Name: x.Name, Type: x.Type, Shape: x.Shape, Emit: func(w io.Writer) error {
+			_, err := w.Write(x.Data)
+			return err
+		}})
+	}
+	path = strings.TrimSuffix(path, ".gguf") + "-words.gguf"
+	if err := gguf.Write(path, &m, tensors); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }
 
 // llamaLimits says what llama.cpp has no kernel for, "" if nothing.
