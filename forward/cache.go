@@ -126,26 +126,3 @@ func (c *Cache) reserve(n int) error {
 	c.room = room
 	return nil
 }
-
-// rowCache holds a row of width floats for every token.
-type rowCache struct {
-	width int
-	x     []float32 // [room,width]
-}
-
-func (c *rowCache) reserve(tokens int) { c.x = rows(c.x, tokens, c.width) }
-
-func (c *rowCache) bytes(tokens int) int64 { return 4 * int64(tokens) * int64(c.width) }
-
-// put writes rows from token start on.
-func (c *rowCache) put(start int, rows []float32) { copy(c.x[start*c.width:], rows) }
-
-func (c *rowCache) save(w *stateWriter, lo, n int) { w.floats(c.x[lo*c.width : n*c.width]) }
-func (c *rowCache) load(r *stateReader, lo, n int) { r.floats(c.x[lo*c.width : n*c.width]) }
-
-// rows is x with room for n rows of width floats.
-func rows(x []float32, n, width int) []float32 {
-	y := make([]float32, n*width)
-	copy(y, x)
-	return y
-}

@@ -85,7 +85,8 @@ func (a *dsa) sparse(p *pass, i int, o, q, latent, x []float32) {
 		for r := range visible {
 			visible[r] = p.pos[s.lo+r] + 1
 		}
-		chosen := kernel.Entries{Data: latentsOf(s, i).x, Row: w, Lo: p.ints(n), Hi: p.ints(n), List: p.ints(n * a.indexer.topK)}
+		chosen := latentsOf(s, i).entries()
+		chosen.Lo, chosen.Hi, chosen.List = p.ints(n), p.ints(n), p.ints(n*a.indexer.topK)
 		a.indexer.choose(p, chosen.List, chosen.Lo, chosen.Hi, visible, iq, iw, s.cache.layers[i].(*dsaCache).keys.x, s.lo, s.hi)
 		p.sets[0] = chosen
 		p.shared = kernel.Shared{T: n, H: h, DK: w, DV: a.r, Scale: a.scale,
@@ -125,7 +126,7 @@ type dsaCache struct {
 }
 
 func (a *dsa) newCache() layerCache {
-	return &dsaCache{mlaCache{rowCache{width: a.width()}}, rowCache{width: a.indexer.dim}}
+	return &dsaCache{mlaCache{newRows(a.kv, 1, a.width(), a.pe)}, rowCache{width: a.indexer.dim}}
 }
 
 func (c *dsaCache) reserve(tokens int)     { c.mlaCache.reserve(tokens); c.keys.reserve(tokens) }
@@ -157,7 +158,7 @@ func (a *dsa) keepKeys(p *pass, i int, x []float32) {
 	a.indexer.rope.rotate(p, kernel.View{Data: k, Row: d, Head: d}, 1, false)
 	a.indexer.roundRows(p, k, p.n)
 	for _, s := range p.spans {
-		s.cache.layers[i].(*dsaCache).keys.put(s.start, k[s.lo*d:s.hi*d])
+		s.cache.layers[i].(*dsaCache).keys.put(p, s.start, k[s.lo*d:s.hi*d])
 	}
 	p.rewind(mark)
 }

@@ -4,11 +4,15 @@
 
 package forward
 
-import "github.com/haenyeo/haenyeo/kernel"
+import (
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/quant"
+)
 
 // gqa are the weights of one layer. Query head h uses key head h·G/H (G key heads of W channels).
 type gqa struct {
 	heads, groups, w             int
+	kv                           quant.Type // of the cache
 	scale                        float32
 	rope                         *rope
 	q, k, v, out                 *kernel.Stored
@@ -18,7 +22,7 @@ type gqa struct {
 
 func (b *builder) gqa(layer int, r *rope) *gqa {
 	c, at := b.cfg, layerPrefix(layer)+"self_attn."
-	m := &gqa{heads: c.NumAttentionHeads, groups: c.NumKeyValueHeads, w: c.HeadDim, scale: float32(c.SoftmaxScale()), rope: r}
+	m := &gqa{heads: c.NumAttentionHeads, groups: c.NumKeyValueHeads, w: c.HeadDim, scale: float32(c.SoftmaxScale()), rope: r, kv: b.net.opt.KV}
 	d, q, kv := c.HiddenSize, m.heads*m.w, m.groups*m.w
 	m.q = b.matrix(at+"q_proj.weight", q, d)
 	m.k = b.matrix(at+"k_proj.weight", kv, d)
@@ -41,8 +45,7 @@ func (b *builder) gqa(layer int, r *rope) *gqa {
 type gqaCache struct{ k, v rowCache }
 
 func (m *gqa) newCache() layerCache {
-	w := m.groups * m.w
-	return &gqaCache{rowCache{width: w}, rowCache{width: w}}
+	return &gqaCache{newRows(m.kv, m.groups, m.w, 0), newRows(m.kv, m.groups, m.w, 0)}
 }
 
 func (c *gqaCache) reserve(tokens int)     { c.k.reserve(tokens); c.v.reserve(tokens) }
@@ -108,8 +111,8 @@ func (m *gqa) project(p *pass, i int, q, x []float32) {
 	m.rope.rotate(p, m.view(k, m.groups), m.groups, false)
 	for _, s := range p.spans {
 		c := s.cache.layers[i].(*gqaCache)
-		c.k.put(s.start, k[s.lo*kv:s.hi*kv])
-		c.v.put(s.start, v[s.lo*kv:s.hi*kv])
+		c.k.put(p, s.start, k[s.lo*kv:s.hi*kv])
+		c.v.put(p, s.start, v[s.lo*kv:s.hi*kv])
 	}
 	p.rewind(mark)
 }
@@ -120,7 +123,7 @@ func (m *gqa) long(p *pass, i int, o, q []float32) {
 	s := p.spans[0]
 	c := s.cache.layers[i].(*gqaCache)
 	p.attention = kernel.Attention{B: 1, T: p.n, Past: s.start, H: m.heads, HK: m.groups, DK: m.w, DV: m.w, Scale: m.scale,
-		Q: m.view(q, m.heads), K: m.view(c.k.x, m.groups), V: m.view(c.v.x, m.groups), O: m.view(o, m.heads),
+		Q: m.view(q, m.heads), K: c.k.view(m.w), V: c.v.view(m.w), O: m.view(o, m.heads),
 		LSE: p.floats(p.n * m.heads), DType: p.dtype}
 	p.e.Attention(&p.attention)
 	p.rewind(mark)
@@ -132,7 +135,7 @@ func (m *gqa) short(p *pass, i int, o, q []float32) {
 	for _, s := range p.spans {
 		c := s.cache.layers[i].(*gqaCache)
 		for r := s.lo; r < s.hi; r++ {
-			p.seqs = append(p.seqs, kernel.CachedSeq{K: m.view(c.k.x, m.groups), V: m.view(c.v.x, m.groups), N: int(p.pos[r]) + 1})
+			p.seqs = append(p.seqs, kernel.CachedSeq{K: c.k.view(m.w), V: c.v.view(m.w), N: int(p.pos[r]) + 1})
 		}
 	}
 	p.cached = kernel.Cached{H: m.heads, HK: m.groups, DK: m.w, DV: m.w, Scale: m.scale,

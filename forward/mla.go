@@ -6,6 +6,7 @@ package forward
 
 import (
 	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/quant"
 	"github.com/haenyeo/haenyeo/weights"
 )
 
@@ -19,6 +20,7 @@ type mla struct {
 	heads, nope, pe, v, r int
 	scale                 float32
 	rope                  *rope
+	kv                    quant.Type // of the cache
 
 	q      *kernel.Stored    // [H(N+P),D], or [H(N+P),Q] behind the query low-rank
 	qDown  *kernel.Stored    // [Q,D]; nil without query low-rank
@@ -32,7 +34,7 @@ type mla struct {
 func (b *builder) mla(layer int, r *rope) *mla {
 	c, at := b.cfg, layerPrefix(layer)+"self_attn."
 	m := &mla{heads: c.NumAttentionHeads, nope: c.QKNopeHeadDim, pe: c.QKRopeHeadDim, v: c.VHeadDim,
-		r: c.KVLoraRank, scale: float32(c.SoftmaxScale()), rope: r}
+		r: c.KVLoraRank, scale: float32(c.SoftmaxScale()), rope: r, kv: b.net.opt.KV}
 	d := c.HiddenSize
 	if c.QLoraRank > 0 {
 		m.qDown = b.matrix(at+"q_a_proj.weight", c.QLoraRank, d)
@@ -51,10 +53,11 @@ func (b *builder) mla(layer int, r *rope) *mla {
 func (m *mla) qk() int    { return m.nope + m.pe } // width of a query or key head
 func (m *mla) width() int { return m.r + m.pe }    // of a cached row
 
-// mlaCache holds rows [tokens,R+P]: the normalised latent and the rotated key that all heads share.
+// mlaCache holds rows [tokens,R+P]: the normalised latent and the rotated key that all heads share. The key
+// keeps 16 bits when the latent has 8.
 type mlaCache struct{ latent rowCache }
 
-func (m *mla) newCache() layerCache { return &mlaCache{rowCache{width: m.width()}} }
+func (m *mla) newCache() layerCache { return &mlaCache{newRows(m.kv, 1, m.width(), m.pe)} }
 
 func (c *mlaCache) reserve(tokens int)             { c.latent.reserve(tokens) }
 func (c *mlaCache) bytes(tokens int) int64         { return c.latent.bytes(tokens) }
@@ -115,7 +118,7 @@ func (m *mla) keep(p *pass, i int, x []float32) {
 	m.rope.rotate(p, kernel.View{Data: c[m.r:], Row: w}, 1, false)
 	for j := range p.spans {
 		s := &p.spans[j]
-		latentsOf(s, i).put(s.start, c[s.lo*w:s.hi*w])
+		latentsOf(s, i).put(p, s.start, c[s.lo*w:s.hi*w])
 	}
 	p.rewind(mark)
 }

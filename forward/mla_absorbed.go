@@ -21,7 +21,8 @@ func (m *mla) absorbed(p *pass, i int, o, q []float32) {
 	}
 	for j := range p.spans {
 		s := &p.spans[j]
-		p.sets[0] = kernel.Entries{Data: latentsOf(s, i).x, Row: w, Lo: lo[s.lo:s.hi], Hi: hi[s.lo:s.hi]}
+		p.sets[0] = latentsOf(s, i).entries()
+		p.sets[0].Lo, p.sets[0].Hi = lo[s.lo:s.hi], hi[s.lo:s.hi]
 		p.shared = kernel.Shared{T: s.hi - s.lo, H: H, DK: w, DV: m.r, Scale: m.scale,
 			Q: kernel.View{Data: a[s.lo*H*w:], Row: H * w, Head: w}, O: kernel.View{Data: u[s.lo*H*m.r:], Row: H * m.r, Head: m.r},
 			Sets: p.sets[:]}

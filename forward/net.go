@@ -8,6 +8,7 @@ import (
 
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/quant"
 	"github.com/haenyeo/haenyeo/weights"
 )
 
@@ -15,9 +16,10 @@ import (
 type Options struct {
 	DType         kernel.DType // arithmetic of products of many rows; those of few rows are float32
 	Rounding      Rounding
-	MTP           bool // with the multi-token prediction layer
-	MTPBeforeNorm bool // the MTP layer of V3 reads the state before the final norm, not after it
-	MaxTokens     int  // worked on at once, which bounds memory; 0 means 512
+	KV            quant.Type // of cached keys and values and of latents: F32, F16, BF16 or Q8_0
+	MTP           bool       // with the multi-token prediction layer
+	MTPBeforeNorm bool       // the MTP layer of V3 reads the state before the final norm, not after it
+	MaxTokens     int        // worked on at once, which bounds memory; 0 means 512
 }
 
 // Rounding says whether values that the publisher's code rounds to 8 or 4 bits on the way are rounded
@@ -59,6 +61,9 @@ func New(src *weights.Source, e *kernel.Engine, o Options) (net *Net, err error)
 	}
 	if o.MaxTokens < 1 {
 		return nil, fmt.Errorf("forward: MaxTokens is %d", o.MaxTokens)
+	}
+	if err := checkKV(o.KV); err != nil {
+		return nil, err
 	}
 	net = &Net{cfg: src.Config(), src: src, e: e, opt: o, streams: 1}
 	defer net.catchFault(debug.SetPanicOnFault(true), &err)

@@ -21,6 +21,7 @@ type pass struct {
 	stream []float32 // [n,D]; [n,streams,D] with hyper-connections
 
 	arena
+	err error // what went wrong in a layer
 
 	// Arguments of the operation that runs.
 	products  []kernel.StoredProduct
@@ -104,6 +105,7 @@ func (a *arena) ints(n int) []int32 {
 
 // begin sets up a walk over the tokens of spans, whose rows follow each other.
 func (p *pass) begin(n *Net, spans []span) {
+	p.err = nil
 	p.net, p.e, p.dtype, p.rounding = n, n.e, n.opt.DType, n.opt.Rounding
 	p.reset()
 	p.spans, p.n = spans, spans[len(spans)-1].hi
@@ -136,6 +138,13 @@ func (p *pass) spoil(x []float32, width int) {
 		if s != s {
 			p.stream[r*(len(p.stream)/p.n)] = s
 		}
+	}
+}
+
+// fail keeps the first error of a walk, which ends behind the layer.
+func (p *pass) fail(err error) {
+	if p.err == nil {
+		p.err = err
 	}
 }
 

@@ -308,6 +308,9 @@ func (n *Net) walk(ctx context.Context, spans []span, layers []layer) error {
 			return err
 		}
 		l.forward(p, i)
+		if p.err != nil {
+			return fmt.Errorf("forward: layer %d: %w", i, p.err)
+		}
 		if r := n.firstBad(); r >= 0 {
 			return fmt.Errorf("forward: layer %d gives NaN or infinity at position %d: its weights hold such values, or are far too large", i, p.pos[r])
 		}

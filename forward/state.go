@@ -1,6 +1,6 @@
 // This file holds the bytes of a Cache: Save and LoadCache for all of it, Part and Append for some of its
 // tokens, and the reader and writer that layers use. The format is little-endian: number of tokens, number
-// of layers, then each layer's own.
+// of layers, type of keys and values, then each layer's own.
 
 package forward
 
@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"github.com/haenyeo/haenyeo/quant"
 )
 
 // Save writes what c holds.
@@ -18,6 +20,7 @@ func (c *Cache) Save(w io.Writer) error {
 	s := &stateWriter{w: w, buf: make([]byte, 0, stateBuffer)}
 	s.int(c.n)
 	s.int(len(c.layers))
+	s.int(int(c.net.opt.KV))
 	c.saveLayers(s, 0)
 	if s.err != nil {
 		return fmt.Errorf("forward: saving a cache: %w", s.err)
@@ -33,9 +36,15 @@ func (n *Net) LoadCache(r io.Reader, max int) (*Cache, error) {
 		return nil, err
 	}
 	s := &stateReader{r: r, buf: make([]byte, stateBuffer)}
-	tokens, layers := s.int(), s.int()
+	tokens, layers, kv := s.int(), s.int(), s.int()
 	if s.err == nil && layers != len(c.layers) {
 		return nil, fmt.Errorf("forward: the saved cache has %d layers, this model has %d", layers, len(c.layers))
+	}
+	if s.err == nil && kv != int(n.opt.KV) {
+		if kv != int(uint32(kv)) || checkKV(quant.Type(kv)) != nil {
+			return nil, errors.New("forward: the saved cache was written by another version of this program, or is damaged")
+		}
+		return nil, fmt.Errorf("forward: the saved cache keeps keys and values as %v, this model was opened with %v: open it with %[1]v to go on", quant.Type(kv), n.opt.KV)
 	}
 	if s.err == nil && (tokens < 0 || tokens > max) {
 		return nil, fmt.Errorf("forward: the saved cache holds %d tokens, but the context is %d", tokens, max)
@@ -150,6 +159,13 @@ func (s *stateWriter) floats(x []float32) {
 	}
 }
 
+func (s *stateWriter) bytes(b []byte) {
+	s.flush()
+	if s.err == nil {
+		_, s.err = s.w.Write(b)
+	}
+}
+
 // stateReader reads what stateWriter wrote; after an error it gives zeros.
 type stateReader struct {
 	r   io.Reader
@@ -169,6 +185,12 @@ func (s *stateReader) take(n int) []byte {
 }
 
 func (s *stateReader) int() int { return int(int64(binary.LittleEndian.Uint64(s.take(8)))) }
+
+func (s *stateReader) bytes(b []byte) {
+	if s.err == nil {
+		_, s.err = io.ReadFull(s.r, b)
+	}
+}
 
 func (s *stateReader) floats(x []float32) {
 	for len(x) > 0 && s.err == nil {
