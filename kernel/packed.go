@@ -112,6 +112,12 @@ func (e *Engine) decodeRow(dst []float32, b []byte, t quant.Type) {
 	if len(dst) == 0 {
 		return
 	}
+	if int(t) < len(e.direct) {
+		if d := &e.direct[t]; d.decode != nil && len(dst)%d.weights == 0 {
+			d.decodeBlocks(dst, b, len(dst)/d.weights)
+			return
+		}
+	}
 	if err := quant.Decode(dst, b, t); err != nil {
 		panic("kernel: packed vectors: " + err.Error()) // only a programmer chooses type and lengths
 	}
