@@ -7,7 +7,7 @@ import (
 )
 
 // Memory returns the bytes of memory that this machine has and that are available now, 0 when
-// unknown.
+// unknown. The limits of control groups, such as a container's, are limits of the machine.
 func Memory() (total, available int64) {
 	b, _ := os.ReadFile("/proc/meminfo")
 	for line := range strings.Lines(string(b)) {
@@ -22,6 +22,11 @@ func Memory() (total, available int64) {
 		case "MemAvailable:":
 			available = kb << 10
 		}
+	}
+	limit, left := groupMemory("/")
+	if total > 0 {
+		total = min(total, limit)
+		available = max(1, min(available, left))
 	}
 	return total, available
 }
