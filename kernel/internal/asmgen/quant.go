@@ -16,20 +16,25 @@ import "fmt"
 // vector of weights.
 type quantFormat struct {
 	name    string
-	weights int    // in a block
-	bytes   int    // of a block
-	table   string // what quantGen.constant holds, if the format wants it
+	weights int      // in a block
+	bytes   int      // of a block
+	consts  []string // tables that AVX-512 keeps in registers, see quantGen.constant
 	block   func(q *quantGen)
+	// prepare, if set, prints what unpacks the scales of a block into the scratch memory. That is done
+	// one block ahead: a core that had to wait for it could not see far enough to do anything else.
+	prepare func(q *quantGen)
 }
 
 // quantGen prints one function.
 type quantGen struct {
 	*asm
+	format *quantFormat
 	wide   bool // AVX-512
 	rows   int  // of weights
 	xs     int  // rows of float32; 0 when the weights are stored
 	parity int
-	stored bool
+	source gpr // the block of row 0
+	memory gpr // its scratch memory
 }
 
 // quantTile lists the numbers of rows of float32 that the loops of a dot take, and their registers.
@@ -75,14 +80,24 @@ func (q *quantGen) x() int { return q.pick(16, 8) }
 
 func (q *quantGen) w(row int) int { return q.pick(17, 9) + row }
 
-// constant is a register that is loaded once. AVX2 has none.
-func (q *quantGen) constant() int { return 19 }
+// constant is the operand of a table. AVX-512 has four registers for those that a format names, AVX2
+// takes all from memory.
+func (q *quantGen) constant(table string) string {
+	for i, name := range q.format.consts {
+		if q.wide && name == table {
+			return q.reg(quantConsts[i]).String()
+		}
+	}
+	return table + "<>(SB)"
+}
+
+var quantConsts = []int{19, 29, 30, 31}
 
 // own is register i of row: 4 for AVX-512, 2 for AVX2.
 func (q *quantGen) own(row, i int) int { return q.pick(20+4*row, 11+2*row) + i }
 
-// tmp is free between two vectors: 4 for AVX-512, 1 for AVX2.
-func (q *quantGen) tmp(i int) int { return q.pick(28, 15) + i }
+// tmp is free between two vectors.
+func (q *quantGen) tmp() int { return q.pick(28, 15) }
 
 func (q *quantGen) pick(wide, narrow int) int {
 	if q.wide {
@@ -93,17 +108,20 @@ func (q *quantGen) pick(wide, narrow int) int {
 
 // src is byte off of the block of a row.
 func (q *quantGen) src(row, off int) mem {
-	m := mem{base: si, off: off}
+	m := mem{base: q.source, off: off}
 	if row == 1 {
 		m.index, m.scale = r8, 1
 	}
 	return m
 }
 
-// scratch is byte off of the memory of a row, quantScratch bytes aligned to a cache line.
-func (q *quantGen) scratch(row, off int) mem { return mem{base: r15, off: quantScratch*row + off} }
+// scratch is byte off of the memory of a row, which is quantScratch bytes long.
+func (q *quantGen) scratch(row, off int) mem { return mem{base: q.memory, off: quantScratch*row + off} }
 
-const quantScratch = 128
+const (
+	quantScratch = 128
+	quantLocals  = 4*quantScratch + 64 + 16 // of two rows and two blocks, aligned; w and other
+)
 
 // quantAhead is how many bytes ahead memory is asked for. A core has too few instructions in flight to
 // wait for memory itself, and what it notices of the two rows that it reads does not suffice.
@@ -137,11 +155,10 @@ var quantX = []gpr{r9, r10, r11, r12}
 // on, or 0 when there is none; DX is the offset in x, DI that in y; CX counts blocks and BX rows.
 func quantDot(a *asm, f *quantFormat, set string) {
 	wide := set == "AVX512"
-	const locals = 2*quantScratch + 64 + 16
-	a.textFrame(fmt.Sprintf("func dot%s%s(t *dots)", f.name, set), locals, 8)
-	q := &quantGen{asm: a, wide: wide, rows: 2}
+	a.textFrame(fmt.Sprintf("func dot%s%s(t *dots)", f.name, set), quantLocals, 8)
+	q := &quantGen{asm: a, format: f, wide: wide, rows: 2, source: si, memory: r15}
+	q.begin(f)
 	a.op("MOVQ", "t+0(FP)", r13)
-	q.begin(f, locals)
 	for i, r := range quantX {
 		a.op("MOVQ", fmt.Sprintf("dots_x%d(R13)", i), r)
 	}
@@ -162,12 +179,18 @@ func quantDot(a *asm, f *quantFormat, set string) {
 }
 
 // begin loads the constant and aligns the scratch memory.
-func (q *quantGen) begin(f *quantFormat, locals int) {
-	q.op("LEAQ", fmt.Sprintf("scratch-%d(SP)", locals), r15)
-	q.op("ADDQ", 63, r15)
-	q.op("ANDQ", -64, r15)
-	if q.wide && f.table != "" {
-		q.op("VMOVUPS", f.table+"<>(SB)", q.reg(q.constant()))
+func (q *quantGen) begin(f *quantFormat) {
+	if f.prepare != nil {
+		q.op("LEAQ", fmt.Sprintf("scratch-%d(SP)", quantLocals), r15)
+		q.op("ADDQ", 63, r15)
+		q.op("ANDQ", -64, r15)
+		q.op("LEAQ", mem{base: r15, off: 2 * quantScratch}, ax)
+		q.op("MOVQ", ax, "other-16(SP)")
+	}
+	for i, name := range f.consts {
+		if q.wide {
+			q.op("VMOVUPS", name+"<>(SB)", q.reg(quantConsts[i]))
+		}
 	}
 }
 
@@ -187,17 +210,16 @@ func (q *quantGen) dotRows(f *quantFormat, label string) {
 	}
 	q.op("XORL", dx, dx)
 	q.op("MOVQ", "dots_blocks(R13)", cx)
+	if f.prepare != nil {
+		f.prepare(q)
+	}
 	q.op("PCALIGN", 32)
 	q.at(label + "block")
 	for i := 0; i < 2*f.bytes; i += 64 {
 		q.op("PREFETCHT0", mem{base: r14, off: i})
 	}
-	f.block(q)
-	q.op("ADDQ", f.bytes, si)
 	q.op("ADDQ", 2*f.bytes, r14)
-	q.op("ADDQ", 4*f.weights, dx)
-	q.op("DECQ", cx)
-	q.op("JNZ", label+"block")
+	q.step(f, label+"block")
 	q.op("MOVQ", "t+0(FP)", r13)
 	q.sums()
 	q.storeSums(0)
@@ -212,9 +234,31 @@ func (q *quantGen) dotRows(f *quantFormat, label string) {
 	q.op("RET")
 }
 
+// step prints the work on a block and the jump to the next one.
+func (q *quantGen) step(f *quantFormat, next string) {
+	if f.prepare != nil {
+		ahead := *q
+		ahead.source, ahead.memory = r13, ax
+		q.op("LEAQ", mem{base: si, off: f.bytes}, r13)
+		q.op("CMPQ", cx, 1)
+		q.op("CMOVQEQ", si, r13) // nothing comes after the last block
+		q.op("MOVQ", "other-16(SP)", ax)
+		f.prepare(&ahead)
+	}
+	f.block(q)
+	if f.prepare != nil {
+		q.op("MOVQ", r15, "other-16(SP)")
+		q.op("MOVQ", ax, r15)
+	}
+	q.op("ADDQ", f.bytes, si)
+	q.op("ADDQ", 4*f.weights, dx)
+	q.op("DECQ", cx)
+	q.op("JNZ", next)
+}
+
 // sums adds up every pair of accumulators, into the lowest element of the first.
 func (q *quantGen) sums() {
-	t := q.own(1, 0) // and the next ones: none of them is constant
+	t := q.own(0, 0) // and the next ones: none of them is constant
 	all := func(f func(acc int)) {
 		for i := range q.rows * q.xs {
 			f(2 * i)
@@ -253,20 +297,18 @@ func (q *quantGen) storeSums(row int) {
 
 // quantDecode prints the decoder of a format.
 func quantDecode(a *asm, f *quantFormat, set string) {
-	const locals = quantScratch + 64
-	a.textFrame(fmt.Sprintf("func decode%s%s(dst *float32, src *byte, blocks int)", f.name, set), locals, 24)
-	q := &quantGen{asm: a, wide: set == "AVX512", rows: 1}
+	a.textFrame(fmt.Sprintf("func decode%s%s(dst *float32, src *byte, blocks int)", f.name, set), quantLocals, 24)
+	q := &quantGen{asm: a, format: f, wide: set == "AVX512", rows: 1, source: si, memory: r15}
 	a.op("MOVQ", "dst+0(FP)", quantX[0])
 	a.op("MOVQ", "src+8(FP)", si)
 	a.op("MOVQ", "blocks+16(FP)", cx)
-	q.begin(f, locals)
+	q.begin(f)
 	a.op("XORL", dx, dx)
+	if f.prepare != nil {
+		f.prepare(q)
+	}
 	a.at("block")
-	f.block(q)
-	a.op("ADDQ", f.bytes, si)
-	a.op("ADDQ", 4*f.weights, dx)
-	a.op("DECQ", cx)
-	a.op("JNZ", "block")
+	q.step(f, "block")
 	a.op("VZEROUPPER")
 	a.op("RET")
 }

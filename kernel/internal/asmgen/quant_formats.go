@@ -3,26 +3,26 @@ package main
 import "fmt"
 
 // The formats of GGUF files as instructions; quant/blocks32.go, kquants.go and blocks256.go give their
-// layouts. AX and R13 are free for them.
+// layouts. AX and R13 are free for a block without prepare.
 //
 // Four bits that stand for any 16 numbers are looked up in a vector of these numbers, scaled: AVX-512
 // does that in one instruction. Wider codes, and on AVX2 all that are whole numbers, are computed as
 // q·s − f: a scale times a whole number is exact, so nothing is rounded twice.
 var quantFormats = []quantFormat{
-	{"F32", 32, 128, "", blockF32},
-	{"F16", 32, 64, "", blockF16},
-	{"Q4_0", 32, 18, "quantLevels", blockQ4_0},
-	{"Q4_1", 32, 20, "quantDigits", blockQ4_1},
-	{"Q5_0", 32, 22, "", blockQ5_0},
-	{"Q5_1", 32, 24, "", blockQ5_1},
-	{"Q8_0", 32, 34, "", blockQ8_0},
-	{"Q4_K", 256, 144, "quantDigits", blockQ4_K},
-	{"Q5_K", 256, 176, "", blockQ5_K},
-	{"Q6_K", 256, 210, "", blockQ6_K},
-	{"IQ4_NL", 32, 18, "quantIQ4", blockIQ4_NL},
-	{"IQ4_XS", 256, 136, "quantIQ4", blockIQ4_XS},
-	{"BF16", 32, 64, "", blockBF16},
-	{"MXFP4", 32, 17, "quantE2M1", blockMXFP4},
+	{"F32", 32, 128, nil, blockF32, nil},
+	{"F16", 32, 64, nil, blockF16, nil},
+	{"Q4_0", 32, 18, []string{"quantLevels"}, blockQ4_0, nil},
+	{"Q4_1", 32, 20, []string{"quantDigits"}, blockQ4_1, nil},
+	{"Q5_0", 32, 22, []string{"quantLow4", "quantBit4"}, blockQ5_0, nil},
+	{"Q5_1", 32, 24, []string{"quantLow4", "quantBit4"}, blockQ5_1, nil},
+	{"Q8_0", 32, 34, nil, blockQ8_0, nil},
+	{"Q4_K", 256, 144, []string{"quantDigits"}, blockQ4_K, scalesQ4_K},
+	{"Q5_K", 256, 176, []string{"quantLow4", "quantBit4"}, blockQ5_K, scalesQ4_K},
+	{"Q6_K", 256, 210, []string{"quantLow4", "quantBits45"}, blockQ6_K, scalesQ6_K},
+	{"IQ4_NL", 32, 18, []string{"quantIQ4"}, blockIQ4_NL, nil},
+	{"IQ4_XS", 256, 136, []string{"quantIQ4"}, blockIQ4_XS, scalesIQ4_XS},
+	{"BF16", 32, 64, nil, blockBF16, nil},
+	{"MXFP4", 32, 17, []string{"quantE2M1"}, blockMXFP4, nil},
 }
 
 func blockF32(q *quantGen) {
@@ -64,7 +64,7 @@ func blockQ4_0(q *quantGen) {
 		d := q.reg(q.own(r, 0))
 		q.f16(q.src(r, 0), q.own(r, 0))
 		if q.wide {
-			q.op("VMULPS", q.reg(q.constant()), d, d)
+			q.op("VMULPS", q.constant("quantLevels"), d, d)
 		} else {
 			q.op("VMULPS", "quantEight<>(SB)", d, q.reg(q.own(r, 1)))
 		}
@@ -78,7 +78,7 @@ func blockQ4_1(q *quantGen) {
 		q.f16(q.src(r, 0), q.own(r, 0))
 		q.f16(q.src(r, 2), q.own(r, 1))
 		if q.wide {
-			q.op("VFMADD213PS", m, q.reg(q.constant()), d)
+			q.op("VFMADD213PS", m, q.constant("quantDigits"), d)
 		} else {
 			q.op("VXORPS", "quantSign<>(SB)", m, m)
 		}
@@ -117,7 +117,7 @@ func (q *quantGen) nibble(r, src int, high bool) {
 	if high {
 		q.op("VPSRLD", 4, w, w)
 	} else {
-		q.op(q.logic("VPAND"), "quantLow4<>(SB)", w, w)
+		q.op(q.logic("VPAND"), q.constant("quantLow4"), w, w)
 	}
 }
 
@@ -150,11 +150,11 @@ func blockQ5_1(q *quantGen) {
 func (q *quantGen) fifths(src int) {
 	for i := 0; i < 32; i += q.lanes() {
 		q.use(i, func(r int) {
-			w, t := q.reg(q.w(r)), q.reg(q.tmp(0))
+			w, t := q.reg(q.w(r)), q.reg(q.tmp())
 			q.nibble(r, src+4+i%16, i >= 16)
 			if q.wide {
 				q.op("KMOVW", q.src(r, src+i/8), kreg(1))
-				q.op("VPORD", "quantBit4<>(SB)", w, kreg(1), w)
+				q.op("VPORD", q.constant("quantBit4"), w, kreg(1), w)
 			} else {
 				q.op("VPBROADCASTB", q.src(r, src+i/8), t)
 				q.op("VPAND", "quantBits<>(SB)", t, t)
@@ -167,12 +167,12 @@ func (q *quantGen) fifths(src int) {
 	}
 }
 
-// blockScales writes the scales and floors of Q4_K and Q5_K in turns to the scratch memory, as float32.
+// scalesQ4_K writes the scales and floors of Q4_K and Q5_K in turns to the scratch memory, as float32.
 // The first four of each are six bits of one byte; the others have four bits in bytes 8 to 11 and two
 // above those of the first.
-func (q *quantGen) blockScales() {
+func scalesQ4_K(q *quantGen) {
 	q.each(func(r int) {
-		w, t := q.reg(q.w(r)), q.reg(q.tmp(0))
+		w, t := q.reg(q.w(r)), q.reg(q.tmp())
 		for i := 0; i < 16; i += q.lanes() {
 			table := func(name string) string { return fmt.Sprintf("%s<>+%d(SB)", name, 4*i) }
 			if q.wide {
@@ -185,10 +185,10 @@ func (q *quantGen) blockScales() {
 			q.op("VPSRLVD", table("quantScaleShift"), w, w)
 			q.op(q.logic("VPAND"), table("quantScaleMask"), w, w)
 			q.op("VPSRLD", 2, t, t)
-			q.merge("quantBits45", q.tmp(0), q.w(r))
+			q.merge("quantBits45", q.tmp(), q.w(r))
 			q.op("VCVTDQ2PS", w, w)
-			q.op("VPBROADCASTD", q.src(r, 0), q.half(q.tmp(0)))
-			q.op("VCVTPH2PS", q.half(q.tmp(0)), t)
+			q.op("VPBROADCASTD", q.src(r, 0), q.half(q.tmp()))
+			q.op("VCVTPH2PS", q.half(q.tmp()), t)
 			q.op("VMULPS", t, w, w)
 			q.op("VMOVUPS", w, q.scratch(r, 4*i))
 		}
@@ -198,7 +198,7 @@ func (q *quantGen) blockScales() {
 // merge adds the bits of from in mask to those of to; from is lost.
 func (q *quantGen) merge(mask string, from, to int) {
 	if q.wide {
-		q.op("VPTERNLOGD", 0xF8, mask+"<>(SB)", q.reg(from), q.reg(to))
+		q.op("VPTERNLOGD", 0xF8, q.constant(mask), q.reg(from), q.reg(to))
 		return
 	}
 	q.op("VPAND", mask+"<>(SB)", q.reg(from), q.reg(from))
@@ -206,13 +206,12 @@ func (q *quantGen) merge(mask string, from, to int) {
 }
 
 func blockQ4_K(q *quantGen) {
-	q.blockScales()
 	for j := range 8 {
 		q.each(func(r int) {
 			s, f := q.scratch(r, 8*j), q.scratch(r, 8*j+4)
 			q.op("VBROADCASTSS", s, q.reg(q.own(r, 0)))
 			if q.wide {
-				q.op("VFMSUB213PS.BCST", f, q.reg(q.constant()), q.reg(q.own(r, 0)))
+				q.op("VFMSUB213PS.BCST", f, q.constant("quantDigits"), q.reg(q.own(r, 0)))
 			} else {
 				q.op("VBROADCASTSS", f, q.reg(q.own(r, 1)))
 			}
@@ -240,7 +239,6 @@ func blockQ4_K(q *quantGen) {
 }
 
 func blockQ5_K(q *quantGen) {
-	q.blockScales()
 	if q.wide { // the fifth bits of all sub-blocks lie in the same 32 bytes
 		for i := range 2 {
 			q.each(func(r int) { q.op("VPMOVZXBD", q.src(r, 16+16*i), q.reg(q.own(r, 2+i))) })
@@ -254,7 +252,7 @@ func blockQ5_K(q *quantGen) {
 		for i := 0; i < 32; i += q.lanes() {
 			q.use(32*j+i, func(r int) {
 				q.nibble(r, 48+j/2*32+i, j%2 > 0)
-				t := q.reg(q.tmp(0))
+				t := q.reg(q.tmp())
 				high := t
 				if q.wide {
 					high = q.reg(q.own(r, 2+i/16))
@@ -262,7 +260,7 @@ func blockQ5_K(q *quantGen) {
 					q.op("VPMOVZXBD", q.src(r, 16+i), t)
 				}
 				q.shift(4-j, high, t)
-				q.merge("quantBit4", q.tmp(0), q.w(r))
+				q.merge("quantBit4", q.tmp(), q.w(r))
 				q.affine(r)
 			})
 		}
@@ -281,10 +279,11 @@ func (q *quantGen) shift(by int, from, to fmt.Stringer) {
 	}
 }
 
-func blockQ6_K(q *quantGen) {
-	q.each(func(r int) { // scales to the scratch memory, then 32 times them
-		w, t := q.reg(q.w(r)), q.reg(q.tmp(0))
-		q.f16(q.src(r, 208), q.tmp(0))
+// scalesQ6_K writes the scales to the scratch memory, then 32 times them.
+func scalesQ6_K(q *quantGen) {
+	q.each(func(r int) {
+		w, t := q.reg(q.w(r)), q.reg(q.tmp())
+		q.f16(q.src(r, 208), q.tmp())
 		for i := 0; i < 16; i += q.lanes() {
 			q.op("VPMOVSXBD", q.src(r, 192+i), w)
 			q.op("VCVTDQ2PS", w, w)
@@ -294,6 +293,9 @@ func blockQ6_K(q *quantGen) {
 			q.op("VMOVUPS", w, q.scratch(r, 64+4*i))
 		}
 	})
+}
+
+func blockQ6_K(q *quantGen) {
 	for part := range 4 { // 16 columns of a half: four quarters share their high bits
 		n, p := part/2, part%2
 		if q.wide {
@@ -308,7 +310,7 @@ func blockQ6_K(q *quantGen) {
 			for i := 0; i < 16; i += q.lanes() {
 				q.use(128*n+32*k+16*p+i, func(r int) {
 					q.nibble(r, 64*n+k%2*32+16*p+i, k >= 2)
-					t := q.reg(q.tmp(0))
+					t := q.reg(q.tmp())
 					high := t
 					if q.wide {
 						high = q.reg(q.own(r, 2))
@@ -316,7 +318,7 @@ func blockQ6_K(q *quantGen) {
 						q.op("VPMOVZXBD", q.src(r, 128+32*n+16*p+i), t)
 					}
 					q.shift(4-2*k, high, t)
-					q.merge("quantBits45", q.tmp(0), q.w(r))
+					q.merge("quantBits45", q.tmp(), q.w(r))
 					q.affine(r)
 				})
 			}
@@ -342,9 +344,9 @@ func blockMXFP4(q *quantGen) {
 	q.codes(0, 1, "quantE2M1Bytes")
 }
 
-func blockIQ4_XS(q *quantGen) {
+func scalesIQ4_XS(q *quantGen) {
 	q.each(func(r int) {
-		w, t := ymm(q.w(r)), ymm(q.tmp(0))
+		w, t := ymm(q.w(r)), ymm(q.tmp())
 		q.op("VPBROADCASTD", q.src(r, 4), w)
 		q.op("VPSRLVD", "quantFours<>(SB)", w, w)
 		q.op(q.logic("VPAND"), "quantLow4<>(SB)", w, w)
@@ -355,11 +357,14 @@ func blockIQ4_XS(q *quantGen) {
 		q.op(q.logic("VPOR"), t, w, w)
 		q.op("VCVTDQ2PS", w, w)
 		q.op("VSUBPS", "quantThirtyTwo<>(SB)", w, w)
-		q.op("VPBROADCASTW", q.src(r, 0), fmt.Sprintf("X%d", q.tmp(0)))
-		q.op("VCVTPH2PS", fmt.Sprintf("X%d", q.tmp(0)), t)
+		q.op("VPBROADCASTW", q.src(r, 0), fmt.Sprintf("X%d", q.tmp()))
+		q.op("VCVTPH2PS", fmt.Sprintf("X%d", q.tmp()), t)
 		q.op("VMULPS", t, w, w)
 		q.op("VMOVUPS", w, q.scratch(r, 0))
 	})
+}
+
+func blockIQ4_XS(q *quantGen) {
 	for k := range 8 {
 		q.each(func(r int) {
 			q.op("VBROADCASTSS", q.scratch(r, 4*k), q.reg(q.own(r, 0)))
@@ -372,7 +377,7 @@ func blockIQ4_XS(q *quantGen) {
 // scaleTable multiplies the constant of AVX-512 by own 0.
 func (q *quantGen) scaleTable(r int) {
 	if q.wide {
-		q.op("VMULPS", q.reg(q.constant()), q.reg(q.own(r, 0)), q.reg(q.own(r, 0)))
+		q.op("VMULPS", q.constant(q.format.consts[0]), q.reg(q.own(r, 0)), q.reg(q.own(r, 0)))
 	}
 }
 
@@ -384,7 +389,7 @@ func (q *quantGen) codes(at, src int, table string) {
 	}
 	for i := 0; i < 32; i += 8 {
 		q.use(at+i, func(r int) {
-			w, x, t := q.reg(q.w(r)), fmt.Sprintf("X%d", q.w(r)), fmt.Sprintf("X%d", q.tmp(0))
+			w, x, t := q.reg(q.w(r)), fmt.Sprintf("X%d", q.w(r)), fmt.Sprintf("X%d", q.tmp())
 			q.op("VMOVQ", q.src(r, src+i%16), x)
 			if i >= 16 {
 				q.op("VPSRLD", 4, x, x)
