@@ -140,7 +140,7 @@ func TestImportance(t *testing.T) {
 	if err := os.WriteFile(older, oldImportance(all), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	for _, typ := range []string{"q4_0", "q5_1", "q2_k", "q3_k_m", "q4_k_m", "q5_k_s", "q6_k", "iq4_nl", "iq4_xs", "mxfp4"} {
+	for _, typ := range []string{"q4_0", "q2_k", "q4_k_m", "q6_k", "iq4_xs", "mxfp4"} {
 		without := filepath.Join(t.TempDir(), "without.gguf")
 		convert(t, plain, without, typ)
 		var files [2][]byte
