@@ -449,6 +449,8 @@ func TestDetect(t *testing.T) {
 		"V3 with its template":         {v3, Hints{ModelType: "deepseek_v3", Template: templateV3(t)}, "v3"},
 		"V3 without":                   {v3, Hints{ModelType: "deepseek_v3"}, "v3"},
 		"R1 by template":               {all, Hints{ModelType: "deepseek_v3", Template: r1}, "r1"},
+		"letters of a longer word":     {all, Hints{ModelType: "deepseek_v3", Name: "/home/user1/talker1"}, "v3.1"},
+		"experiments":                  {all, Hints{ModelType: "deepseek_v32", Name: "/experiments/DeepSeek-V3.2"}, "v3.2"},
 		"R1 by name":                   {all, Hints{ModelType: "deepseek_v3", Name: "DeepSeek-R1"}, "r1"},
 		"R1-0528 by name":              {all, Hints{ModelType: "deepseek_v3", Name: "DeepSeek-R1-0528-Q4"}, "r1-0528"},
 		"V3.1 without template":        {all, Hints{ModelType: "deepseek_v3"}, "v3.1"},

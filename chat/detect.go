@@ -127,8 +127,7 @@ func ofTemplate(t string) string {
 
 // ofModel guesses without a template.
 func ofModel(tok *tokenizer.Tokenizer, h Hints) string {
-	name := strings.ToLower(h.Name)
-	named := func(s string) bool { return strings.Contains(name, s) }
+	named := func(s string) bool { return hasWord(strings.ToLower(h.Name), s) }
 	token := func(s string) bool { _, ok := tok.TokenID(s); return ok }
 	switch h.ModelType {
 	case "deepseek_v4":
@@ -174,6 +173,22 @@ func ofModel(tok *tokenizer.Tokenizer, h Hints) string {
 		}
 	}
 	return ""
+}
+
+// hasWord finds a word that stands between others: "r1" is in DeepSeek-R1 and not in /home/user1.
+func hasWord(text, word string) bool {
+	inside := func(b byte) bool { return b >= 'a' && b <= 'z' || b >= '0' && b <= '9' }
+	for at := 0; ; at++ {
+		i := strings.Index(text[at:], word)
+		if i < 0 {
+			return false
+		}
+		at += i
+		end := at + len(word)
+		if (at == 0 || !inside(text[at-1])) && (end == len(text) || !inside(text[end])) {
+			return true
+		}
+	}
 }
 
 // callsOfTemplate tells how a template of others writes calls, by its words.
