@@ -88,6 +88,9 @@ func (n *Net) draft(ctx context.Context, d *Draft, states []float32, next []int3
 	copy(p.stream, states)
 	x := p.floats(p.n * n.cfg.HiddenSize)
 	n.mtp.predict(p, 0, x, next, own)
+	if p.err != nil {
+		return nil, fmt.Errorf("forward: the MTP layer: %w", p.err)
+	}
 	if r := n.firstBad(); r >= 0 {
 		return nil, fmt.Errorf("forward: the MTP layer gives NaN or infinity at position %d: its weights hold such values, or are far too large", start+r)
 	}
@@ -107,4 +110,12 @@ func (n *Net) draft(ctx context.Context, d *Draft, states []float32, next []int3
 	done = true
 	n.advance(n.spans)
 	return logits, nil
+}
+
+// DraftBytes is the memory that a draft takes which was made for tokens tokens and holds as many.
+func (n *Net) DraftBytes(tokens int) int64 {
+	if n.mtp == nil {
+		return 0
+	}
+	return n.mtp.newCache().bytes(tokens)
 }

@@ -36,6 +36,8 @@ type Request struct {
 	End  []int32  // ids that end generation; they are not part of the ids
 	Text Decoder  // nil: no text is made
 
+	Speculation Speculation // needs a Session as Stepper, or a Scheduler
+
 	TokenBytes func(id int32) []byte // the bytes of a token; only Sampling.DRY.BreakerTexts need it
 
 	Logprobs    bool // fill Result.Logprobs
@@ -80,8 +82,22 @@ func Generate(ctx context.Context, step Stepper, req Request, emit func(text str
 		return a.result(), err
 	}
 	a.r.Reused = step.Rewind(req.Tokens)
+	var guess *guesser
+	wide, ok := step.(verifier)
+	if ok {
+		if guess, err = wide.speculate(&req, a.sample); err != nil {
+			return a.result(), err
+		}
+		defer wide.speculate(&Request{}, nil)
+	} else if req.Speculation.on() {
+		return a.result(), fmt.Errorf("infer: guessing ahead needs a Session, this model is stepped by a %T", step)
+	}
 	logits, err := prefill(ctx, step, &req, a.r.Reused)
-	if err == nil {
+	switch {
+	case err != nil:
+	case guess != nil:
+		err = decodeAhead(ctx, wide, a, guess, logits)
+	default:
 		err = decode(ctx, step, a, logits)
 	}
 	return a.result(), err

@@ -75,12 +75,14 @@ type sampler struct {
 	rules
 	blocks
 	rng           *rand.Rand
+	source        *rand.PCG // of rng
 	cand, scratch []candidate
 }
 
 // newSampler begins an answer to prompt. tokenBytes gives the bytes of a token; only DRY.BreakerTexts need it.
 func newSampler(s Sampling, prompt []int32, tokenBytes func(id int32) []byte) *sampler {
-	return &sampler{rules: newRules(s, prompt, tokenBytes), rng: rand.New(rand.NewPCG(s.Seed, 0x6861656e79656f))}
+	source := rand.NewPCG(s.Seed, 0x6861656e79656f)
+	return &sampler{rules: newRules(s, prompt, tokenBytes), rng: rand.New(source), source: source}
 }
 
 // next chooses an id from logits [V], which it only reads.

@@ -17,6 +17,8 @@ type Session struct {
 	tokens []int32 // in cache
 	step   forward.Step
 	steps  [1]*forward.Step
+	guess  *guesser // of the answer that is being made
+	pace   pace
 }
 
 // NewSession makes an empty context of at most limit tokens. Memory is taken as it grows.
@@ -40,13 +42,52 @@ func (s *Session) Tokens() []int32 { return s.tokens }
 
 // Step implements Stepper. A cancelled ctx ends it within a layer or two.
 func (s *Session) Step(ctx context.Context, tokens []int32) ([]float32, error) {
-	s.step.Tokens = tokens
-	if err := s.net.Run(ctx, s.steps[:]); err != nil {
-		s.tokens = append(s.tokens, tokens[:s.cache.Len()-len(s.tokens)]...) // some may have been read
+	if err := s.run(ctx, tokens, false); err != nil {
 		return nil, err
 	}
+	return s.step.Logits, s.guess.read(ctx, tokens)
+}
+
+func (s *Session) run(ctx context.Context, tokens []int32, every bool) error {
+	s.step.Tokens, s.step.Every, s.step.States = tokens, every, s.guess.states(len(tokens))
+	if err := s.net.Run(ctx, s.steps[:]); err != nil {
+		s.tokens = append(s.tokens, tokens[:s.cache.Len()-len(s.tokens)]...) // some may have been read
+		return err
+	}
 	s.tokens = append(s.tokens, tokens...)
+	return nil
+}
+
+// speculate implements verifier.
+func (s *Session) speculate(req *Request, sample *sampler) (g *guesser, err error) {
+	s.guess = nil
+	if g, err = newGuesser(s.net, req, sample, &s.pace); err == nil {
+		s.guess = g
+	}
+	return g, err
+}
+
+// stepEvery implements verifier.
+func (s *Session) stepEvery(ctx context.Context, tokens []int32) ([]float32, error) {
+	if err := s.run(ctx, tokens, true); err != nil {
+		return nil, err
+	}
 	return s.step.Logits, nil
+}
+
+// keep implements verifier.
+func (s *Session) keep(ctx context.Context, n int) error {
+	want := s.tokens[:len(s.tokens)-len(s.step.Tokens)+n]
+	if err := s.guess.read(ctx, s.step.Tokens[:n]); err != nil {
+		return err
+	}
+	s.truncate(len(want))
+	for len(s.tokens) < len(want) { // the layers went back further: short steps give the same bits again
+		if err := s.run(ctx, want[len(s.tokens):min(len(want), len(s.tokens)+forward.Short)], false); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Rewind implements Stepper. The layers of some models cannot go back token by token: then less is kept than is
@@ -62,7 +103,7 @@ func (s *Session) Rewind(tokens []int32) int {
 
 func (s *Session) truncate(n int) { s.tokens = s.tokens[:s.cache.Truncate(n)] }
 
-var _ Stepper = (*Session)(nil)
+var _ verifier = (*Session)(nil)
 
 // checkTokens refuses tokens that the model does not have.
 func checkTokens(tokens []int32, vocab int) error {
