@@ -624,7 +624,8 @@ TEXT ·dotF32AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -844,7 +845,8 @@ TEXT ·dotF16AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -1060,7 +1062,8 @@ TEXT ·dotQ4_0AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -1349,7 +1352,8 @@ TEXT ·dotQ4_1AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -1648,7 +1652,8 @@ TEXT ·dotQ5_0AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -2037,7 +2042,8 @@ TEXT ·dotQ5_1AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -2436,7 +2442,8 @@ TEXT ·dotQ8_0AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -2707,7 +2714,8 @@ TEXT ·dotQ4_KAVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -4197,7 +4205,8 @@ TEXT ·dotQ5_KAVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -6309,7 +6318,8 @@ TEXT ·dotQ6_KAVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -8358,7 +8368,8 @@ TEXT ·dotIQ4_NLAVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -8717,7 +8728,8 @@ TEXT ·dotIQ4_XSAVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -10602,7 +10614,8 @@ TEXT ·dotBF16AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2
@@ -10838,7 +10851,8 @@ TEXT ·dotMXFP4AVX2(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $2

@@ -624,7 +624,8 @@ TEXT ·dotF32AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -991,7 +992,8 @@ TEXT ·dotF16AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -1353,7 +1355,8 @@ TEXT ·dotQ4_0AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -1748,7 +1751,8 @@ TEXT ·dotQ4_1AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -2158,7 +2162,8 @@ TEXT ·dotQ5_0AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -2611,7 +2616,8 @@ TEXT ·dotQ5_1AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -3076,7 +3082,8 @@ TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -3485,7 +3492,8 @@ TEXT ·dotQ4_KAVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -4690,7 +4698,8 @@ TEXT ·dotQ5_KAVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -6361,7 +6370,8 @@ TEXT ·dotQ6_KAVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -8099,7 +8109,8 @@ TEXT ·dotIQ4_NLAVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -8499,7 +8510,8 @@ TEXT ·dotIQ4_XSAVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -9725,7 +9737,8 @@ TEXT ·dotBF16AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4
@@ -10101,7 +10114,8 @@ TEXT ·dotMXFP4AVX512(SB), NOSPLIT, $592-8
 	MOVQ dots_x3(R13), R12
 	MOVQ dots_w(R13), AX
 	MOVQ AX, w-8(SP)
-	LEAQ 4096(AX), R14
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
 	MOVQ dots_rows(R13), BX
 	XORL DI, DI
 	CMPQ dots_xs(R13), $4

@@ -123,8 +123,9 @@ const (
 	quantLocals  = 4*quantScratch + 64 + 16 // of two rows and two blocks, aligned; w and other
 )
 
-// quantAhead is how many bytes ahead memory is asked for. A core has too few instructions in flight to
-// wait for memory itself, and what it notices of the two rows that it reads does not suffice.
+// quantAhead is how many bytes ahead, besides a row, memory is asked for, in its order: both rows of a pair
+// and then the next ones. A core has too few instructions in flight to wait for memory itself, and what it
+// notices of the two rows that it reads does not suffice.
 const quantAhead = 4096
 
 // each prints f for every row of weights.
@@ -164,7 +165,8 @@ func quantDot(a *asm, f *quantFormat, set string) {
 	}
 	a.op("MOVQ", "dots_w(R13)", ax)
 	a.op("MOVQ", ax, "w-8(SP)")
-	a.op("LEAQ", mem{base: ax, off: quantAhead}, r14)
+	a.op("MOVQ", "dots_stride(R13)", r14)
+	a.op("LEAQ", mem{base: ax, index: r14, scale: 1, off: quantAhead}, r14)
 	a.op("MOVQ", "dots_rows(R13)", bx)
 	a.op("XORL", di, di)
 	for _, xs := range quantTile(wide) {
