@@ -18,6 +18,7 @@ import (
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/quant"
 	"github.com/haenyeo/haenyeo/tokenizer"
 	"github.com/haenyeo/haenyeo/weights"
 )
@@ -568,6 +569,134 @@ func TestDirectoryType(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(out, "config.json"))
 	if err != nil || bytes.Contains(text, []byte("quantization_config")) || bytes.Contains(text, []byte("expert_dtype")) || !bytes.Contains(text, []byte(`"torch_dtype": "bfloat16"`)) {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// A model in several files becomes one, and keeps what its metadata say beyond the configuration.
+func TestSplitBecomesOne(t *testing.T) {
+	plain := filepath.Join(t.TempDir(), "m.gguf")
+	convert(t, writeModel(t, shapes()["llama yarn"]), plain, "f32")
+	f, err := gguf.Open(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	dir := t.TempDir()
+	tensors := f.Tensors()
+	first := filepath.Join(dir, "m-00001-of-00002.gguf")
+	for i, path := range []string{first, filepath.Join(dir, "m-00002-of-00002.gguf")} {
+		var m gguf.Metadata
+		part := tensors[:len(tensors)/2]
+		if i == 0 {
+			m = f.Metadata
+			m.Set("general.license", "of its own")
+			m.Set("llama.rope.scaling.attn_factor", float32(0.75))
+		} else {
+			m, part = gguf.Metadata{}, tensors[len(tensors)/2:]
+		}
+		m.Set("split.no", uint16(i))
+		m.Set("split.count", uint16(2))
+		m.Set("split.tensors.count", int32(len(tensors)))
+		var sources []gguf.Source
+		for _, x := range part {
+			v, err := x.Float32(nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sources = append(sources, gguf.Floats(x.Name, x.Type, x.Shape, v))
+		}
+		if err := gguf.Write(path, &m, sources); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out := filepath.Join(t.TempDir(), "one.gguf")
+	convert(t, first, out, "q8_0")
+	one, err := gguf.Open(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	license, _ := one.Metadata.String("general.license")
+	factor, _ := one.Metadata.Float("llama.rope.scaling.attn_factor")
+	number, _ := one.Metadata.Uint("general.file_type")
+	if _, split := one.Metadata.Get("split.count"); license != "of its own" || factor != 0.75 || split || number != 7 || len(one.Tensors()) != len(tensors) {
+		t.Errorf("license %q, factor %v, split %v, type %d, %d tensors", license, factor, split, number, len(one.Tensors()))
+	}
+	compareConfig(t, "one file", open(t, first).src.Config(), open(t, out).src.Config())
+}
+
+// What cannot be on the disk is refused at once.
+func TestNoRoom(t *testing.T) {
+	if err := room(filepath.Join(t.TempDir(), "m.gguf"), 1<<61); err == nil || !strings.Contains(err.Error(), "make room") {
+		t.Errorf("error %v", err)
+	}
+	if err := room(filepath.Join(t.TempDir(), "m.gguf"), 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// Layers of a mixture, as llama.cpp's tool deals them.
+func TestMixtures(t *testing.T) {
+	cfg := shapes()["llama"]
+	cfg.NumHiddenLayers, cfg.NumAttentionHeads, cfg.NumKeyValueHeads = 24, 8, 2
+	at := func(name, typ string, layers int, weighted bool) quant.Type {
+		c := cfg
+		c.NumHiddenLayers = layers
+		m, err := ParseType(typ)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := chooser{m: m.m, c: &c, layers: layers, weighted: weighted}
+		return s.of(&tensor{name: name, shape: []int{512, 512}})
+	}
+	for _, c := range []struct {
+		name, typ string
+		layers    int
+		weighted  bool
+		want      quant.Type
+	}{
+		{"output.weight", "q4_k_m", 24, false, quant.Q6_K},
+		{"token_embd.weight", "q4_k_m", 24, false, quant.Q4_K},
+		{"token_embd.weight", "tq1_0", 24, false, quant.Q4_K},
+		{"blk.2.attn_v.weight", "Q4_K_M", 24, false, quant.Q6_K},
+		{"blk.3.attn_v.weight", "q4_k", 24, false, quant.Q4_K},
+		{"blk.5.ffn_down.weight", "q4_k_m", 24, false, quant.Q6_K},
+		{"blk.5.ffn_down_exps.weight", "q5_k_m", 24, false, quant.Q6_K},
+		{"blk.6.ffn_down_shexp.weight", "q5_k_m", 24, false, quant.Q5_K},
+		{"blk.21.ffn_down.weight", "q4_k_m", 24, false, quant.Q6_K},
+		{"blk.5.attn_output.weight", "q4_k_m", 24, false, quant.Q4_K},
+		{"blk.3.attn_v.weight", "q4_k_s", 24, false, quant.Q5_K},
+		{"blk.4.attn_v.weight", "q4_k_s", 24, false, quant.Q4_K},
+		{"blk.1.ffn_down.weight", "q3_k_m", 32, false, quant.Q5_K},
+		{"blk.2.ffn_down.weight", "q3_k_m", 32, false, quant.Q4_K},
+		{"blk.2.ffn_up.weight", "q3_k_m", 32, false, quant.Q3_K},
+		{"blk.2.attn_v.weight", "q2_k", 24, false, quant.Q4_K},
+		{"blk.2.ffn_down.weight", "iq4_xs", 24, false, quant.Q5_K},
+		{"blk.2.ffn_down.weight", "iq4_xs", 24, true, quant.IQ4_XS},
+		{"blk.2.ffn_down.weight", "q4_0", 24, true, quant.Q4_1},
+		{"blk.2.ffn_down.weight", "q4_0", 24, false, quant.Q4_0},
+		{"blk.40.attn_v.weight", "q4_k_m", 80, false, quant.Q5_K}, // 70B
+		{"blk.0.attn_v.weight", "q4_k_m", 80, false, quant.Q6_K},
+	} {
+		if got := at(c.name, c.typ, c.layers, c.weighted); got != c.want {
+			t.Errorf("%s of %d layers in %s: %v, want %v", c.name, c.layers, c.typ, got, c.want)
+		}
+	}
+	for _, c := range []struct {
+		t     quant.Type
+		width int
+		want  quant.Type
+	}{
+		{quant.Q4_K, 512, quant.Q4_K}, {quant.Q4_K, 1408, quant.Q5_0}, {quant.Q5_K, 1408, quant.Q5_1}, {quant.Q6_K, 1408, quant.Q8_0},
+		{quant.Q2_K, 1408, quant.Q4_0}, {quant.Q3_K, 1408, quant.Q4_0}, {quant.IQ4_XS, 1408, quant.IQ4_NL}, {quant.TQ2_0, 1408, quant.Q4_0},
+		{quant.Q4_K, 40, quant.F16}, {quant.Q8_0, 40, quant.F16}, {quant.MXFP4, 40, quant.F16}, {quant.BF16, 40, quant.BF16},
+	} {
+		if got := fallback(c.t, c.width); got != c.want {
+			t.Errorf("%v in rows of %d: %v, want %v", c.t, c.width, got, c.want)
+		}
+	}
+	if _, err := ParseType("q9_k"); err == nil || !strings.Contains(err.Error(), "q4_k_m") {
+		t.Errorf("q9_k: %v", err)
 	}
 }
 

@@ -49,6 +49,9 @@ func WriteGGUF(ctx context.Context, src *weights.Source, e *kernel.Engine, out s
 		return s, err
 	}
 	o := origin{src: src, c: c, interleaved: arch == llama || arch == deepseek, mtp: keepsMTP(arch, src, opt.log())}
+	if c.TopKMethod == "group_limited_greedy" {
+		opt.log().Warn("llama.cpp scores a group of experts by its two best, this model by the best: its results will differ")
+	}
 	ts, err := o.arranged()
 	if err != nil {
 		return s, err

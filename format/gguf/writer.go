@@ -28,11 +28,11 @@ type Source struct {
 	Emit  func(w io.Writer) error
 }
 
-// Floats is a Source that packs values as F32, F16, BF16 or Q8_0 in small
-// pieces while writing. It keeps values, which must not change until Write
+// Floats is a Source that packs values in small pieces while writing, as any
+// type that quant.Encode knows. It keeps values, which must not change until Write
 // returns.
 func Floats(name string, t quant.Type, shape []int, values []float32) Source {
-	return Source{name, t, shape, func(w io.Writer) error { return EmitFloats(w, t, values) }}
+	return Source{name, t, shape, func(w io.Writer) error { return emitFloats(w, t, values) }}
 }
 
 // Write makes a file of version 3 at path, whole or not at all: metadata and
@@ -155,9 +155,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
-// EmitFloats packs values as F32, F16, BF16 or Q8_0 and writes them, for an
-// Emit that makes its values piece by piece. A piece is whole blocks.
-func EmitFloats(w io.Writer, t quant.Type, values []float32) error {
+// emitFloats packs values and writes them. A piece is whole blocks.
+func emitFloats(w io.Writer, t quant.Type, values []float32) error {
 	const piece = 2048
 	buf := make([]byte, 8*piece) // no number of any type has more than 8 bytes
 	for start := 0; start < len(values); start += piece {

@@ -33,7 +33,7 @@ type Source struct {
 // pieces while writing. It keeps values, which must not change until Write
 // returns.
 func Floats(name string, dtype DType, shape []int, values []float32) Source {
-	return Source{name, dtype, shape, func(w io.Writer) error { return EmitFloats(w, dtype, values) }}
+	return Source{name, dtype, shape, func(w io.Writer) error { return emitFloats(w, dtype, values) }}
 }
 
 // Raw is a Source of ready bytes, little-endian.
@@ -153,9 +153,8 @@ func appendString(b []byte, s string) []byte {
 	return append(b, q...)
 }
 
-// EmitFloats writes values as F32, BF16, F16 or F64, for an Emit that makes
-// its values piece by piece.
-func EmitFloats(w io.Writer, dtype DType, values []float32) error {
+// emitFloats writes values as F32, BF16, F16 or F64.
+func emitFloats(w io.Writer, dtype DType, values []float32) error {
 	var buf [8 << 10]byte
 	size := dtype.Size()
 	for len(values) > 0 {
