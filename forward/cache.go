@@ -120,6 +120,12 @@ func (c *Cache) reserve(n int) error {
 			return err
 		}
 	}
+	if r := c.net.residents; r != nil {
+		// Old and new memory of a layer are there at once, and garbage until it is collected.
+		if err := r.claim(2*c.bytes(room) - c.bytes(c.room)); err != nil {
+			return err
+		}
+	}
 	for _, l := range c.layers {
 		l.reserve(room)
 	}

@@ -84,6 +84,7 @@ func (n *Net) draft(ctx context.Context, d *Draft, states []float32, next []int3
 			n.rollBack(n.spans)
 		}
 	}()
+	defer n.awake(ctx)()
 	p.begin(n, n.spans)
 	copy(p.stream, states)
 	x := p.floats(p.n * n.cfg.HiddenSize)

@@ -12,17 +12,19 @@ import "github.com/haenyeo/haenyeo/kernel"
 // and choice j of token t is row rows[t,j]. Experts without tokens take no part.
 type moe struct {
 	f              int
+	prefix         string // of the names of the layer's tensors
 	router         *router
 	gate, up, down []*kernel.Stored // [F,D], [F,D], [D,F] of every expert
 	shared         *mlp             // nil without shared experts
 	limit          float32          // see clampGates
 	inside         bool             // weights multiply what goes into down, as in V4, not what comes out of it
+	streamed                        // zero without a memory budget
 }
 
 // moe reads the MoE part of a layer by its published names.
 func (b *builder) moe(layer int) *moe {
 	c, at := b.cfg, layerPrefix(layer)+"mlp."
-	m := &moe{f: c.MoEIntermediateSize, router: b.router()}
+	m := &moe{f: c.MoEIntermediateSize, prefix: layerPrefix(layer), router: b.router()}
 	d := c.HiddenSize
 	m.router.gate = b.matrix(at+"gate.weight", m.router.e, d)
 	if c.TopKMethod == "noaux_tc" {
@@ -74,36 +76,47 @@ func (m *moe) feed(p *pass, y, x []float32) {
 	mark := p.mark()
 	ids, w := m.router.choose(p, x)
 	s := m.sort(p, ids)
+	if m.residents != nil {
+		m.announce(p, s, x)
+	}
 	if m.shared != nil {
 		m.shared.feed(p, y, x)
 	}
 	rows, d, f := len(ids), m.router.gate.K, m.f
 	gu, h, z := p.floats(rows*2*f), p.floats(rows*f), p.floats(rows*d)
-	p.products = p.products[:0]
-	for e := range m.gate {
-		if lo, hi := int(s.start[e]), int(s.start[e+1]); lo < hi {
-			to := gu[lo*2*f:]
-			p.products = append(p.products,
-				kernel.StoredProduct{W: m.gate[e], Y: to, LDY: 2 * f, X: x, LDX: d, Gather: s.gather[lo:hi], Rows: hi - lo},
-				kernel.StoredProduct{W: m.up[e], Y: to[f:], LDY: 2 * f, X: x, LDX: d, Gather: s.gather[lo:hi], Rows: hi - lo})
-		}
-	}
-	p.e.MultiplyStored(p.products, p.dtype)
+	m.multiply(p, s, 0, func(e, lo, hi int) {
+		to := gu[lo*2*f:]
+		p.products = append(p.products,
+			kernel.StoredProduct{W: m.gate[e], Y: to, LDY: 2 * f, X: x, LDX: d, Gather: s.gather[lo:hi], Rows: hi - lo},
+			kernel.StoredProduct{W: m.up[e], Y: to[f:], LDY: 2 * f, X: x, LDX: d, Gather: s.gather[lo:hi], Rows: hi - lo})
+	})
 	p.clampGates(gu, m.limit, rows, f)
 	p.e.SwiGLU(h, f, gu, 2*f, rows, f)
 	if m.inside {
 		m.weigh(p, h, s, w)
 		w = nil
 	}
+	m.multiply(p, s, 1, func(e, lo, hi int) {
+		p.products = append(p.products, kernel.StoredProduct{W: m.down[e], Y: z[lo*d:], LDY: d, X: h[lo*f:], LDX: f, Rows: hi - lo})
+	})
+	p.e.Combine(y, z, s.rows, w, p.n, m.router.k, d, m.shared != nil)
+	p.rewind(mark)
+}
+
+// multiply runs the products that add makes for every expert e with sorted rows [lo,hi). half says which matrices
+// of the expert they need, see residents.
+func (m *moe) multiply(p *pass, d dispatch, half int, add func(e, lo, hi int)) {
+	if m.residents != nil {
+		m.multiplyResident(p, d, half, add)
+		return
+	}
 	p.products = p.products[:0]
-	for e := range m.down {
-		if lo, hi := int(s.start[e]), int(s.start[e+1]); lo < hi {
-			p.products = append(p.products, kernel.StoredProduct{W: m.down[e], Y: z[lo*d:], LDY: d, X: h[lo*f:], LDX: f, Rows: hi - lo})
+	for e := range m.gate {
+		if lo, hi := int(d.start[e]), int(d.start[e+1]); lo < hi {
+			add(e, lo, hi)
 		}
 	}
 	p.e.MultiplyStored(p.products, p.dtype)
-	p.e.Combine(y, z, s.rows, w, p.n, m.router.k, d, m.shared != nil)
-	p.rewind(mark)
 }
 
 // weigh multiplies the sorted rows of h [nK,F] by the weights [n,K] of their choices.

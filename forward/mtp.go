@@ -79,7 +79,12 @@ func (n *Net) MTPLogits(ctx context.Context, tokens []int32) (logits []float32, 
 		}
 		p := &n.pass
 		x := p.floats(p.n * d)
+		rest := n.awake(ctx)
 		n.mtp.predict(p, len(n.layers), x, tokens[lo+1:hi+1], false)
+		rest()
+		if p.err != nil {
+			return nil, fmt.Errorf("forward: the MTP layer: %w", p.err)
+		}
 		n.multiplyHead(logits[lo*v:], x, p.n)
 		n.advance(n.spans)
 	}

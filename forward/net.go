@@ -20,6 +20,10 @@ type Options struct {
 	MTP           bool       // with the multi-token prediction layer
 	MTPBeforeNorm bool       // the MTP layer of V3 reads the state before the final norm, not after it
 	MaxTokens     int        // worked on at once, which bounds memory; 0 means 512
+
+	// RAM is the most bytes of memory that the process may hold, 0: no limit. Experts that do not fit are read
+	// when they are chosen. Linux only.
+	RAM int64
 }
 
 // Rounding says whether values that the publisher's code rounds to 8 or 4 bits on the way are rounded
@@ -46,6 +50,8 @@ type Net struct {
 	head    *kernel.Stored // [V,D]
 	mtp     predictor      // nil unless asked for
 	ropes   []*rope
+
+	residents *residents // nil without a memory budget
 
 	pass   pass
 	spans  []span
@@ -85,7 +91,25 @@ func New(src *weights.Source, e *kernel.Engine, o Options) (net *Net, err error)
 	if b.err != nil {
 		return nil, b.err
 	}
+	if o.RAM < 0 {
+		return nil, fmt.Errorf("forward: a memory budget of %d bytes", o.RAM)
+	}
+	if o.RAM > 0 {
+		if err := net.keepBudget(); err != nil {
+			return nil, err
+		}
+	}
 	return net, nil
+}
+
+// ExpertReads is what happened to experts of a Net with a memory budget; zero without one.
+func (n *Net) ExpertReads() ExpertReads {
+	if n.residents == nil {
+		return ExpertReads{}
+	}
+	n.residents.mu.Lock()
+	defer n.residents.mu.Unlock()
+	return n.residents.ExpertReads
 }
 
 // Config is the shape of the model.

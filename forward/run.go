@@ -297,6 +297,12 @@ func (n *Net) walk(ctx context.Context, spans []span, layers []layer) error {
 			n.rollBack(spans)
 		}
 	}()
+	defer n.awake(ctx)()
+	if r := n.residents; r != nil {
+		if err := r.claim(int64(spans[len(spans)-1].hi)*r.row - 4*int64(len(n.pass.f))); err != nil {
+			return err
+		}
+	}
 	p := &n.pass
 	p.begin(n, spans)
 	n.embedTokens(p.stream, p.tokens)

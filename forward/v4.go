@@ -153,7 +153,7 @@ func (b *builder) compressor(prefix string, dim, ratio int, overlap bool, r *rop
 func (b *builder) v4MoE(prefix string, hashed bool) *moe {
 	c, at := b.cfg, prefix+"ffn."
 	d, f := c.HiddenSize, c.MoEIntermediateSize
-	m := &moe{f: f, router: b.router(), limit: float32(c.SwigluLimit), inside: true}
+	m := &moe{f: f, prefix: prefix, router: b.router(), limit: float32(c.SwigluLimit), inside: true}
 	m.router.gate = b.matrix(at+"gate.weight", m.router.e, d)
 	if hashed {
 		m.router.table = b.expertTable(at+"gate.tid2eid", m.router)

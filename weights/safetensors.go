@@ -79,6 +79,7 @@ func (f *safetensorsFiles) find(name string) (tensor, bool) {
 			t.shape = []int{w.Shape[0], 2 * w.Shape[1]}
 		}
 		t.decode, t.err = f.scaled(base, w, packed)
+		t.scale = f.scaleBytes(base)
 		return t, true
 	}
 	var known bool
@@ -86,6 +87,16 @@ func (f *safetensorsFiles) find(name string) (tensor, bool) {
 		t.err = fmt.Errorf("weights: tensor %q is stored as %v, which no published model does: take the original checkpoint or a GGUF file", w.Name, w.DType)
 	}
 	return t, true
+}
+
+// scaleBytes are the scales that stand beside a matrix.
+func (f *safetensorsFiles) scaleBytes(base string) []byte {
+	for _, suffix := range []string{".weight_scale_inv", ".scale", ".weight_scale"} {
+		if s, ok := f.lookup(base + suffix); ok {
+			return s.Data
+		}
+	}
+	return nil
 }
 
 // scaled is the decoder of a matrix of 8 or, packed, 4 bits, by the scales that stand beside it.

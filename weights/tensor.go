@@ -21,6 +21,7 @@ type tensor struct {
 	shape []int // row-major, of numbers and not of bytes
 	typ   quant.Type
 	data  []byte // of type typ, unless decode
+	scale []byte // of its own tensor, with decode; nil: there is none
 
 	// decode, if set, writes rows [lo,hi) of the last dimension.
 	decode decoder

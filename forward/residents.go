@@ -1,0 +1,379 @@
+// This file holds residents: which experts are in memory, when a model is larger than the memory that it may
+// take (Options.RAM). Their files stay mapped; a unit of them is read in before it is multiplied, and given back
+// when the room is wanted for another. In order: the units, what the layers ask for, the loaders, who goes.
+
+package forward
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"slices"
+	"sync"
+
+	"github.com/haenyeo/haenyeo/internal/mmap"
+)
+
+// residents decides about the units of all experts of a Net: gate and up of an expert are one, down another.
+//
+// A unit is absent, asked for or guessed, loading, resident. Loaders run while something is asked for and not
+// between two calls of Run. The coldest unit goes first; those that the layer at work has asked for stay.
+type residents struct {
+	budget
+
+	mu            sync.Mutex
+	changed       sync.Cond
+	ctx           context.Context
+	units         []unit
+	asked, guess  []int32 // queues
+	open          []int32 // loading, with parts that no loader has taken
+	present       []int32 // loading or resident
+	loaders       int
+	stuck         bool  // nothing more fits, and nothing can go
+	held, mapped  int64 // bytes of present units, and what of them was read
+	clock, factor float64
+
+	resting bool // between two calls of Run
+	ExpertReads
+}
+
+// ExpertReads counts what layers asked for since a model was opened with Options.RAM; gate and up of an expert
+// are one, down is another.
+type ExpertReads struct {
+	Hits    int   // in memory
+	Guessed int   // of these, read before they were asked for, on a guess
+	Late    int   // being read
+	Misses  int   // not even that
+	Bytes   int64 // read, from the page cache or the disk
+}
+
+// unit is what is read in and given back as one.
+type unit struct {
+	windows []mmap.Window
+	parts   []mmap.Window // the windows, cut for the loaders
+	size    int64
+	state   unitState
+	next    int     // first part that no loader has taken
+	left    int     // parts that are not read yet
+	got     int64   // bytes that are read
+	wanted  bool    // by the layer at work
+	guessed bool    // read on a guess, not used yet
+	heat    float64 // log2 of how often it was used, of late more than before: see warm
+	err     error
+}
+
+type unitState uint8
+
+const (
+	absent unitState = iota
+	askedFor
+	guessedAt
+	loading
+	resident
+)
+
+const (
+	maxLoaders = 4       // reads under way at once
+	partBytes  = 2 << 20 // of one read
+	halfLife   = 32      // tokens after which a use counts half
+)
+
+// add makes a unit of the bytes of matrices and returns its number.
+func (r *residents) add(matrices [][]byte) (int32, error) {
+	u := unit{heat: math.Inf(-1)}
+	for _, b := range matrices {
+		w, ok := r.regions.Window(b)
+		if !ok {
+			return 0, fmt.Errorf("forward: experts are not in a mapped file: a memory budget cannot be kept")
+		}
+		u.windows = append(u.windows, w)
+		u.parts = append(u.parts, w.Parts(partBytes)...)
+		u.size += w.Size()
+	}
+	r.largest = max(r.largest, u.size)
+	r.units = append(r.units, u)
+	return int32(len(r.units) - 1), nil
+}
+
+// begin is called when a layer has chosen its experts: what was guessed for it and is not read yet is forgotten.
+func (r *residents) begin() {
+	r.mu.Lock()
+	r.clock++
+	r.forget()
+	r.mu.Unlock()
+}
+
+func (r *residents) forget() {
+	for _, i := range r.guess {
+		if u := &r.units[i]; u.state == guessedAt {
+			u.state = absent
+		}
+	}
+	r.guess = r.guess[:0]
+}
+
+// want asks for units, which stay until done is called for them.
+func (r *residents) want(units []int32) {
+	r.mu.Lock()
+	for _, i := range units {
+		u := &r.units[i]
+		u.wanted = true
+		r.warm(u)
+		switch u.state {
+		case resident:
+			r.Hits++
+			if u.guessed {
+				r.Guessed++
+			}
+		case loading:
+			r.Late++
+		case absent, guessedAt:
+			r.Misses++
+			u.state, u.err = askedFor, nil
+			r.asked = append(r.asked, i)
+		}
+		u.guessed = false
+	}
+	r.start()
+	r.mu.Unlock()
+}
+
+// expect reads units if there is nothing more urgent.
+func (r *residents) expect(units []int32) {
+	r.mu.Lock()
+	for _, i := range units {
+		if u := &r.units[i]; u.state == absent {
+			u.state, u.err = guessedAt, nil
+			r.guess = append(r.guess, i)
+		}
+	}
+	r.start()
+	r.mu.Unlock()
+}
+
+// ready waits until some of the units that were asked for are resident, and brings these to the front. They
+// are valid until done.
+func (r *residents) ready(units []int32) (n int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	collected := false
+	for {
+		for j, i := range units {
+			u := &r.units[i]
+			if u.err != nil {
+				return 0, u.err
+			}
+			if u.state == resident {
+				units[n], units[j] = i, units[n]
+				n++
+			}
+		}
+		switch {
+		case n > 0:
+			return n, nil
+		case r.ctx.Err() != nil:
+			return 0, r.ctx.Err()
+		case r.resting:
+			panic("forward: experts asked for outside of a walk")
+		case r.stuck && r.loaders == 0 && collected:
+			return 0, r.tooSmall(r.units[units[0]].size)
+		case r.stuck && r.loaders == 0:
+			debug.FreeOSMemory()
+			collected = true
+		}
+		r.start()
+		r.changed.Wait()
+	}
+}
+
+// done says that units were used.
+func (r *residents) done(units []int32) {
+	r.mu.Lock()
+	for _, i := range units {
+		r.units[i].wanted = false
+	}
+	r.start()
+	r.mu.Unlock()
+}
+
+// awake lets experts be read, if there is a memory budget, until the function that it returns is called.
+func (n *Net) awake(ctx context.Context) (rest func()) {
+	if n.residents == nil {
+		return func() {}
+	}
+	return n.residents.wake(ctx)
+}
+
+// wake lets loaders run; the function that it returns ends that.
+func (r *residents) wake(ctx context.Context) (rest func()) {
+	r.mu.Lock()
+	r.ctx, r.resting = ctx, false
+	r.mu.Unlock()
+	stop := context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		r.changed.Broadcast()
+		r.mu.Unlock()
+	})
+	return func() {
+		stop()
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.resting = true
+		r.forget()
+		for _, i := range r.asked {
+			if u := &r.units[i]; u.state == askedFor {
+				u.state = absent
+			}
+		}
+		r.asked = r.asked[:0]
+		for _, i := range r.present {
+			r.units[i].wanted = false
+		}
+		for r.loaders > 0 && ctx.Err() == nil { // a disk that stalls must not keep who gave up
+			r.changed.Wait()
+		}
+		if r.embed.Size() > 0 {
+			r.embed.Release() // of what it holds, a token needs one row
+		}
+	}
+}
+
+// start lets loaders run if there may be work for them.
+func (r *residents) start() {
+	r.stuck = false
+	for r.loaders < maxLoaders && r.loaders < len(r.asked)+len(r.guess)+2*len(r.open) {
+		r.loaders++
+		go r.load()
+	}
+}
+
+// load reads parts until there are none to read.
+func (r *residents) load() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.changed.Broadcast()
+	for {
+		i, w, ok := r.part()
+		if !ok {
+			r.loaders--
+			return
+		}
+		r.mu.Unlock()
+		err := w.Fetch()
+		r.mu.Lock()
+		u := &r.units[i]
+		u.left--
+		u.got += w.Size()
+		r.mapped += w.Size()
+		r.Bytes += w.Size()
+		if err != nil && u.err == nil {
+			if u.err = r.src.FaultError(w.Addr()); u.err == nil {
+				u.err = err
+			}
+			u.err = fmt.Errorf("forward: reading experts: %w (%w)", u.err, err)
+		}
+		if u.left == 0 {
+			u.state = resident
+			if u.err != nil {
+				r.drop(i)
+			}
+		}
+		r.changed.Broadcast()
+	}
+}
+
+// part takes the next part to read, of the units that are loading, were asked for, or are guessed, in this
+// order. It makes room.
+func (r *residents) part() (i int32, w mmap.Window, ok bool) {
+	for {
+		if r.resting {
+			return 0, w, false // a unit that is half read stays open: it is read on when Run is called again
+		}
+		if len(r.open) > 0 {
+			i = r.open[0]
+			u := &r.units[i]
+			w = u.parts[u.next]
+			if u.next++; u.next == len(u.parts) {
+				r.open = append(r.open[:0], r.open[1:]...)
+			}
+			return i, w, true
+		}
+		from, state := &r.asked, askedFor
+		if len(*from) == 0 {
+			from, state = &r.guess, guessedAt
+		}
+		if len(*from) == 0 {
+			return 0, w, false
+		}
+		i = (*from)[0]
+		u := &r.units[i]
+		if u.state == state {
+			if !r.makeRoom(u.size) {
+				r.stuck = true
+				return 0, w, false
+			}
+			u.state, u.next, u.left = loading, 0, len(u.parts)
+			u.guessed = state == guessedAt
+			if u.guessed {
+				r.warm(u)
+			}
+			r.held += u.size
+			r.present = append(r.present, i)
+			r.open = append(r.open, i)
+		}
+		*from = append((*from)[:0], (*from)[1:]...)
+	}
+}
+
+// warm counts a use of u: its heat is log2 of the sum of 2^(t/halfLife) over all uses, t in tokens.
+func (r *residents) warm(u *unit) {
+	now := r.clock * r.factor
+	high, low := max(u.heat, now), min(u.heat, now)
+	u.heat = high + math.Log2(1+math.Exp2(low-high))
+}
+
+// makeRoom gives back cold units until need more bytes fit; false if that is not possible now.
+func (r *residents) makeRoom(need int64) bool {
+	for r.held+need > r.roomFor(r.mapped) {
+		coldest := -1
+		for j, i := range r.present {
+			if u := &r.units[i]; u.state == resident && !u.wanted && (coldest < 0 || u.heat < r.units[r.present[coldest]].heat) {
+				coldest = j
+			}
+		}
+		if coldest < 0 {
+			return false
+		}
+		r.drop(r.present[coldest])
+	}
+	return true
+}
+
+// drop gives a unit back that no loader is at work on.
+func (r *residents) drop(i int32) {
+	u := &r.units[i]
+	for _, w := range u.windows {
+		w.Release() // fails for addresses that are no mapping, which these are not
+	}
+	r.held -= u.size
+	r.mapped -= u.got
+	u.state, u.got = absent, 0
+	at := slices.Index(r.present, i)
+	r.present = append(r.present[:at], r.present[at+1:]...)
+}
+
+// claim makes room for need bytes that the program is about to take for itself.
+func (r *residents) claim(need int64) error {
+	need = max(need, 0)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.makeRoom(need) {
+		return nil
+	}
+	debug.FreeOSMemory()
+	if r.makeRoom(need) {
+		return nil
+	}
+	return r.tooSmall(need)
+}

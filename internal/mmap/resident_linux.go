@@ -1,0 +1,116 @@
+// This file holds what decides which pages of a mapped file are in memory: Fetch and Release.
+
+package mmap
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// CanRelease says whether this system can take pages of a mapped file back from a process.
+const CanRelease = true
+
+// around is how far a page that is touched may bring its neighbours along: they belong to the process then,
+// as long as they are in the page cache. Source: fault_around_bytes of the Linux kernel.
+const around = 64 << 10
+
+// Window is a stretch of addresses of a mapped file: its pages, and those that come along with them.
+type Window struct{ lo, hi, outerLo, outerHi uintptr }
+
+// Regions are the stretches of addresses at which this process has files mapped.
+type Regions []region
+
+type region struct{ lo, hi uintptr }
+
+// MappedRegions reads the regions from /proc.
+func MappedRegions() (Regions, error) {
+	b, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		return nil, fmt.Errorf("mmap: %w", err)
+	}
+	var rs Regions
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 6 || f[1] != "r--s" { // mapFile's
+			continue
+		}
+		from, to, _ := strings.Cut(f[0], "-")
+		lo, err1 := strconv.ParseUint(from, 16, 64)
+		hi, err2 := strconv.ParseUint(to, 16, 64)
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("mmap: /proc/self/maps: %w", err)
+		}
+		rs = append(rs, region{uintptr(lo), uintptr(hi)})
+	}
+	return rs, nil
+}
+
+// Window returns the window of b, which lies in a mapped file; false if it does not.
+func (rs Regions) Window(b []byte) (w Window, ok bool) {
+	if len(b) == 0 {
+		return w, false
+	}
+	lo := uintptr(unsafe.Pointer(unsafe.SliceData(b)))
+	hi := lo + uintptr(len(b))
+	page := uintptr(os.Getpagesize())
+	for _, r := range rs {
+		if r.lo <= lo && hi <= r.hi {
+			return Window{lo &^ (page - 1), min(r.hi, (hi+page-1)&^(page-1)),
+				max(r.lo, lo&^(around-1)), min(r.hi, (hi+around-1)&^(around-1))}, true
+		}
+	}
+	return w, false
+}
+
+// Size is how many bytes of memory the window takes at most.
+func (w Window) Size() int64 { return int64(w.outerHi - w.outerLo) }
+
+// Addr is where the window begins.
+func (w Window) Addr() uintptr { return w.lo }
+
+// Parts cuts the window into windows of at most size bytes.
+func (w Window) Parts(size int) (parts []Window) {
+	for lo := w.lo; lo < w.hi; lo += uintptr(size) {
+		hi := min(w.hi, lo+uintptr(size))
+		parts = append(parts, Window{lo, hi, lo, hi})
+	}
+	return parts
+}
+
+// Fetch reads the pages of w, from the disk where it must, and maps them: who touches them then does not wait.
+func (w Window) Fetch() error {
+	n := w.hi - w.lo
+	// A hint that this much is read at once. What it refuses is read all the same.
+	for lo := w.lo; lo < w.hi; lo += readAhead {
+		unix.Syscall(unix.SYS_MADVISE, lo, min(readAhead, w.hi-lo), unix.MADV_WILLNEED)
+	}
+	for {
+		_, _, e := unix.Syscall(unix.SYS_MADVISE, w.lo, n, unix.MADV_POPULATE_READ)
+		switch e {
+		case 0:
+			return nil
+		case unix.EINTR, unix.EAGAIN:
+		case unix.EINVAL: // an older kernel: the pages come when they are touched
+			return nil
+		default:
+			return fmt.Errorf("mmap: reading %d bytes of a mapped file: %w", n, e)
+		}
+	}
+}
+
+// readAhead is how much of a file one hint may ask for: more is cut off without a word.
+const readAhead = 512 << 10
+
+// Release takes the pages of w from this process. They stay in the page cache while there is room.
+func (w Window) Release() error {
+	if _, _, e := unix.Syscall(unix.SYS_MADVISE, w.outerLo, w.outerHi-w.outerLo, unix.MADV_DONTNEED); e != 0 {
+		return fmt.Errorf("mmap: giving back %d bytes of a mapped file: %w", w.Size(), e)
+	}
+	return nil
+}

@@ -1,0 +1,37 @@
+//go:build !linux
+
+package mmap
+
+import "errors"
+
+// CanRelease says whether this system can take pages of a mapped file back from a process.
+const CanRelease = false
+
+// Window is a stretch of addresses of a mapped file; there are none here.
+type Window struct{}
+
+// Regions are the stretches of addresses at which this process has files mapped.
+type Regions struct{}
+
+// MappedRegions fails here.
+func MappedRegions() (Regions, error) {
+	return Regions{}, errors.New("mmap: which pages of a file are in memory can be decided on Linux only")
+}
+
+// Window finds nothing here.
+func (Regions) Window([]byte) (Window, bool) { return Window{}, false }
+
+// Size is 0 here.
+func (Window) Size() int64 { return 0 }
+
+// Addr is 0 here.
+func (Window) Addr() uintptr { return 0 }
+
+// Parts is empty here.
+func (Window) Parts(int) []Window { return nil }
+
+// Fetch does nothing here.
+func (Window) Fetch() error { return nil }
+
+// Release does nothing here.
+func (Window) Release() error { return nil }
