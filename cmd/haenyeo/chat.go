@@ -12,6 +12,7 @@ import (
 	"github.com/haenyeo/haenyeo"
 	"github.com/haenyeo/haenyeo/chat"
 	"github.com/haenyeo/haenyeo/cmd/haenyeo/terminal"
+	"github.com/haenyeo/haenyeo/infer"
 )
 
 type chatCmd struct {
@@ -180,6 +181,9 @@ func (a *app) answerOne(talk *haenyeo.Chat, text string) error {
 	}
 	a.log.Info("answered", "tokens", r.Tokens, "prompt", r.Prompt, "reused", r.Reused, "first_token", r.Reading, "rest", r.Writing, "finish", r.FinishReason)
 	if !a.JSON {
+		if r.Message.Content == "" && r.FinishReason == infer.FinishLength {
+			a.say("the answer ends within its thought: give more than %s, or --no-think", plural(r.Tokens, "token"))
+		}
 		return a.print("")
 	}
 	return a.emit(answered{r.Message, string(r.FinishReason), usage{r.Prompt, r.Tokens}})

@@ -105,13 +105,18 @@ func (t *talk) system(text string) error {
 		text = ""
 	}
 	setSystem(t.chat, text)
+	t.con.Note("%s", map[bool]string{true: "the system message is taken away", false: "the system message is set"}[text == ""])
 	return nil
 }
 
 func (t *talk) think(arg string) error {
 	switch arg {
 	case "on", "off":
-		return think(t.chat, arg == "on")
+		if err := think(t.chat, arg == "on"); err != nil {
+			return err
+		}
+		t.con.Note("thinking is %s", arg)
+		return nil
 	case "show", "hide":
 		t.hide = arg == "hide"
 	case "":
@@ -317,6 +322,7 @@ func (t *talk) set(arg string) error {
 			t.chat.Sampling = old
 			return err
 		}
+		t.con.Note("%s %s", name, s.get(t))
 		return nil
 	}
 	return fmt.Errorf("there is no setting %q, only %s", name, strings.Join(names, ", "))

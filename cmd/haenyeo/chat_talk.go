@@ -17,6 +17,7 @@ import (
 	"github.com/haenyeo/haenyeo"
 	"github.com/haenyeo/haenyeo/chat"
 	"github.com/haenyeo/haenyeo/cmd/haenyeo/terminal"
+	"github.com/haenyeo/haenyeo/infer"
 )
 
 // talk is a conversation at a terminal.
@@ -134,10 +135,7 @@ func (t *talk) say(text string) (back string, err error) {
 	t.chat.Messages = append(t.chat.Messages, chat.Message{Role: chat.User, Content: text})
 	err = t.reply()
 	if len(t.chat.Messages) == before+1 { // no answer
-		t.chat.Messages = t.chat.Messages[:before]
-		if err != nil {
-			back = text
-		}
+		t.chat.Messages, back = t.chat.Messages[:before], text
 	}
 	return back, err
 }
@@ -161,12 +159,13 @@ func (t *talk) reply() error {
 		return nil
 	}
 	t.con.Note("%s", t.describe(r))
+	defer t.con.Gap()
 	switch {
 	case stopped:
 		t.con.Note("stopped; /continue goes on, /regenerate tries anew")
-	case r.FinishReason == "length" && t.used() >= t.chat.Context():
+	case r.FinishReason == infer.FinishLength && t.used() >= t.chat.Context():
 		t.con.Note("the context is full, so the answer ends here: /undo takes the last turn away, /clear all of them, --context N makes it longer")
-	case r.FinishReason == "length":
+	case r.FinishReason == infer.FinishLength:
 		t.con.Note("the longest answer that was asked for; /continue goes on")
 	}
 	t.mindContext()
@@ -238,9 +237,11 @@ func speed(tokens int, took time.Duration) string {
 	return fmt.Sprintf("%.0f", per)
 }
 
-// seconds writes a short time: 0.4 s, 12 s, 3m10s.
+// seconds writes a short time: 30 ms, 0.4 s, 12 s, 3m10s.
 func seconds(d time.Duration) string {
 	switch {
+	case d < 100*time.Millisecond:
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	case d < 10*time.Second:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	case d < time.Minute:

@@ -169,7 +169,7 @@ func (s *turn) begin(p part) {
 	}
 	con.Clear()
 	if shown && p != nothing {
-		con.Write([]byte("\n"))
+		con.Gap()
 	}
 	switch s.part = p; p {
 	case thinking:

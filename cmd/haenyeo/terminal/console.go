@@ -364,6 +364,13 @@ func (c *Console) Note(format string, args ...any) {
 	fmt.Fprintln(c, Clean(fmt.Sprintf(format, args...)))
 }
 
+// Gap leaves a row free. A console that is not smart has none.
+func (c *Console) Gap() {
+	if c.o.Smart {
+		c.Write([]byte("\n"))
+	}
+}
+
 // Live shows a line that the next output takes away. A console that is not smart leaves it out.
 func (c *Console) Live(format string, args ...any) {
 	if !c.o.Smart {

@@ -75,6 +75,9 @@ func (s *screen) put(part string, w int) {
 		s.down()
 		return
 	}
+	if w == 0 && s.x == 0 {
+		w = 1 // there is nothing to stand on
+	}
 	if s.x+w > s.columns {
 		s.x = 0
 		s.down()
