@@ -17,6 +17,7 @@ import (
 
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/quant"
 	"github.com/haenyeo/haenyeo/tokenizer"
@@ -251,13 +252,29 @@ func TestAsStored(t *testing.T) {
 	}
 }
 
+// The same bytes whatever the number of threads.
 func TestSameModelSameFile(t *testing.T) {
 	dir := writeModel(t, shapes()["v3"])
+	typ, err := ParseType("q4_k_m")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var files [2][]byte
 	for i := range files {
+		e, err := kernel.New(1+3*i, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		src, err := weights.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer src.Close()
 		out := filepath.Join(t.TempDir(), "m.gguf")
-		convert(t, dir, out, "q8_0")
-		var err error
+		if _, err := WriteGGUF(context.Background(), src, e, out, typ, Options{}); err != nil {
+			t.Fatal(err)
+		}
 		if files[i], err = os.ReadFile(out); err != nil {
 			t.Fatal(err)
 		}
@@ -265,6 +282,114 @@ func TestSameModelSameFile(t *testing.T) {
 	if !bytes.Equal(files[0], files[1]) {
 		t.Error("two exports of one model differ")
 	}
+}
+
+// What GGUF readers cannot compute is refused.
+func TestShapesThatDoNotFit(t *testing.T) {
+	for says, change := range map[string]func(c *model.Config){
+		"moe_layer_freq 2":     func(c *model.Config) { c.MoELayerFreq = 2 },
+		`rope scaling "llama3`: func(c *model.Config) { c.RopeScaling = model.RopeScaling{Type: "llama3", Factor: 8} },
+		`rope scaling "linear`: func(c *model.Config) { c.RopeScaling = model.RopeScaling{Type: "linear", Factor: 8} },
+		"norm_topk_prob":       func(c *model.Config) { c.ModelType, c.NormTopKProb, c.HeadDim = "deepseek", true, 16 },
+		"heads of 32":          func(c *model.Config) { c.ModelType, c.HeadDim = "qwen2", 32 },
+		"attention_bias":       func(c *model.Config) { c.ModelType, c.AttentionBias = "qwen3", true },
+		"no GGUF architecture": func(c *model.Config) { c.ModelType = "deepseek_v9" },
+		"its readers assume 1": func(c *model.Config) {
+			c.ModelType, c.RopeScaling = "deepseek_v32", model.RopeScaling{Type: "yarn", Factor: 40, OriginalMaxPosition: 16, MScale: 0.7, MScaleAllDim: 0.7}
+		},
+	} {
+		cfg := shapes()["v3"]
+		change(&cfg)
+		if _, err := architectureOf(&cfg); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("error %v, want one about %q", err, says)
+		}
+	}
+}
+
+// withMTP makes a V4 checkpoint with a multi-token prediction layer: the second layer once more.
+func withMTP(t *testing.T) string {
+	t.Helper()
+	const small = "../weights/testdata/deepseek_v4_fp4"
+	dir := t.TempDir()
+	text, err := os.ReadFile(filepath.Join(small, "config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = bytes.Replace(text, []byte(`"num_nextn_predict_layers": 0`), []byte(`"num_nextn_predict_layers": 1`), 1)
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), text, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	src, err := weights.Open(small)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer src.Close()
+	c, err := model.ReadConfig(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := numbers(t, small)
+	var sources []safetensors.Source
+	add := func(w weights.Tensor, from string) {
+		if w.Ints {
+			ids := []byte{}
+			for _, x := range all[from] {
+				ids = append(ids, byte(x), 0, 0, 0)
+			}
+			sources = append(sources, safetensors.Raw(w.Name, safetensors.I32, w.Shape, ids))
+			return
+		}
+		v := all[from]
+		if v == nil { // of the MTP layer alone
+			n := w.Shape[0] * w.Shape[len(w.Shape)-1]
+			if len(w.Shape) == 1 {
+				n = w.Shape[0]
+			}
+			v = make([]float32, n)
+			for i := range v {
+				v[i] = 0.01 * float32(i%7)
+			}
+		}
+		sources = append(sources, safetensors.Floats(w.Name, safetensors.F32, w.Shape, v))
+	}
+	for w := range weights.Expected(src.Config()) {
+		add(w, w.Name)
+	}
+	for w := range weights.ExpectedMTP(c) {
+		add(w, strings.Replace(w.Name, "mtp.0.", "layers.1.", 1))
+	}
+	if err := safetensors.Write(filepath.Join(dir, "model.safetensors"), sources, nil); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// The MTP layer of V4 stays in a directory; a GGUF is without, and says so.
+func TestPredictionLayerOfV4(t *testing.T) {
+	dir := withMTP(t)
+	if !hasMTP(open(t, dir).src) {
+		t.Fatal("no MTP layer was made")
+	}
+	out, file := filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "m.gguf")
+	convert(t, dir, out, "f32")
+	want, got := numbers(t, dir), numbers(t, out)
+	for n, x := range want {
+		if !slices.Equal(got[n], x) {
+			t.Errorf("%s differs", n)
+		}
+	}
+	var log bytes.Buffer
+	if _, err := tryConvert(t, context.Background(), dir, file, "f32", Options{Log: slog.New(slog.NewTextHandler(&log, nil))}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), "multi-token prediction layer is left out") {
+		t.Errorf("log: %s", log.String())
+	}
+	ids := random(4, 20)
+	for i := range ids {
+		ids[i] %= 120
+	}
+	same(t, "GGUF", open(t, file).logits(t, ids), open(t, dir).logits(t, ids))
 }
 
 // Whatever goes wrong, the error says what, and nothing is left behind.
@@ -729,4 +854,55 @@ func edit(t *testing.T, dir, old, new string) {
 	if err := os.WriteFile(path, []byte(s), 0o666); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Whatever is wrong with a file, converting it ends with an error or a file.
+func FuzzConvert(f *testing.F) {
+	e, err := kernel.New(1, "portable")
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer e.Close()
+	for _, name := range []string{"v3 mtp", "llama"} {
+		cfg := shapes()[name]
+		cfg.HiddenSize, cfg.IntermediateSize, cfg.MoEIntermediateSize = 8, 8, 8
+		out := filepath.Join(f.TempDir(), "m.gguf")
+		convert(f, writeModel(f, cfg), out, "f16")
+		b, err := os.ReadFile(out)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b, uint32(200), byte(1))
+	}
+	packed, err := ParseType("q4_k_m")
+	if err != nil {
+		f.Fatal(err)
+	}
+	opt := Options{Log: slog.New(slog.DiscardHandler)}
+	f.Fuzz(func(t *testing.T, file []byte, at uint32, x byte) {
+		if len(file) > 0 {
+			file = append([]byte{}, file...)
+			file[int(at)%len(file)] ^= x // most mutations hit the weights; this one is steered by hand
+		}
+		dir := t.TempDir()
+		path := filepath.Join(dir, "m.gguf")
+		if err := os.WriteFile(path, file, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		src, err := weights.Open(path)
+		if err != nil {
+			return
+		}
+		defer src.Close()
+		for i, out := range []string{filepath.Join(dir, "out.gguf"), filepath.Join(dir, "out")} {
+			write, typ := WriteGGUF, packed
+			if i == 1 {
+				write, typ = WriteDirectory, Type{}
+			}
+			_, err := write(context.Background(), src, e, out, typ, opt)
+			if _, missing := os.Lstat(out); (err == nil) == (missing != nil) {
+				t.Errorf("%s: error %v, file %v", out, err, missing)
+			}
+		}
+	})
 }

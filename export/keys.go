@@ -55,6 +55,8 @@ func architectureOf(c *model.Config) (string, error) {
 		return refuse("rope scaling %q of architecture %s", r.Type, arch)
 	case c.AttentionBias && arch != llama:
 		return refuse("attention_bias of architecture %s", arch)
+	case (arch == qwen2 || arch == deepseek) && c.NumAttentionHeads*c.HeadDim != c.HiddenSize:
+		return refuse("%d heads of %d channels in a hidden size of %d in architecture %s (its readers want their product)", c.NumAttentionHeads, c.HeadDim, c.HiddenSize, arch)
 	case arch == deepseek && c.NormTopKProb:
 		return refuse("norm_topk_prob of architecture %s (its readers do not normalise)", arch)
 	}

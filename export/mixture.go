@@ -22,7 +22,7 @@ package export
 //	q6_k      Q6_K     Q6_K
 //	iq4_nl    IQ4_NL   Q6_K     GQA Q5_K              1st 8th Q5_K**
 //	iq4_xs    IQ4_XS   Q6_K     GQA Q5_K              1st 8th Q5_K**
-//	mxfp4     Q8_0     Q8_0                           experts, all three: MXFP4
+//	mxfp4     Q8_0     Q8_0                           experts, all three: MXFP4; in V4 BF16 stays
 //	tq1_0     TQ1_0    Q6_K     (untied token_embd: Q4_K)
 //	tq2_0     TQ2_0    Q6_K     (untied token_embd: Q4_K)
 //	*  only with an importance matrix     ** only without one
@@ -207,13 +207,17 @@ func (s *chooser) of(t *tensor) quant.Type {
 	case s.m == nil:
 		return fallback(asStored(t, s.c), t.width())
 	case t.kind == gentle && s.m.base.Block() > 1:
-		if t.parts[0].typ == quant.BF16 && !t.parts[0].coded {
+		if t.storedBF16() {
 			return quant.BF16
 		}
 		return quant.F16
+	case s.m.stack != 0 && s.c.ModelType == "deepseek_v4" && t.kind == matrix && t.storedBF16():
+		return quant.BF16
 	}
 	return fallback(s.mixed(t), t.width())
 }
+
+func (t *tensor) storedBF16() bool { return t.parts[0].typ == quant.BF16 && !t.parts[0].coded }
 
 // mixed is the type that the mixture gives t, whatever its width.
 func (s *chooser) mixed(t *tensor) quant.Type {
