@@ -28,9 +28,10 @@ type StoredProduct struct {
 // there are more than FewRows. Small matrices know no such border, see smallMatrix.
 const FewRows = 16
 
-// smallMatrix is up to how many elements a matrix stays in a core's caches. Memory does not bound its
-// products, so that in float32 the micro-kernels make all of them: their bits do not depend on the rows at
-// all, and a small model gives the same logits however a text is cut.
+// smallMatrix is up to how many elements a matrix of plain numbers stays in a core's caches. Memory does not
+// bound its products, so that in float32 the micro-kernels make all of them: their bits do not depend on the
+// rows at all, and a small model gives the same logits however a text is cut. Blocks would have to be
+// unpacked for that.
 const smallMatrix = 1 << 16
 
 // MultiplyStored computes independent products in parallel; what they write must not overlap. dt is the
@@ -169,7 +170,7 @@ func (t *storedTask) cutProduct(i, share int) {
 
 // tiles says whether the micro-kernels compute p.
 func (t *storedTask) tiles(p *StoredProduct) bool {
-	return p.Rows > FewRows || !t.r.pair && p.W.N*p.W.K <= smallMatrix
+	return p.Rows > FewRows || !t.r.pair && p.W.N*p.W.K <= smallMatrix && (p.W.Decode != nil || p.W.Type.Block() == 1)
 }
 
 // packs says whether the route cannot multiply X of p where it lies.
