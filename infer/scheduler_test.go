@@ -21,7 +21,7 @@ import (
 // predictorNets are models with a multi-token prediction layer.
 var predictorNets = []string{"deepseek_v32", "deepseek_v4_mtp"}
 
-func openPredictor(t testing.TB, name string) *forward.Net {
+func openPredictor(t testing.TB, name string, rounding forward.Rounding) *forward.Net {
 	t.Helper()
 	e, err := kernel.New(2, "")
 	if err != nil {
@@ -33,7 +33,7 @@ func openPredictor(t testing.TB, name string) *forward.Net {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { src.Close() })
-	net, err := forward.New(src, e, forward.Options{MTP: true})
+	net, err := forward.New(src, e, forward.Options{MTP: true, Rounding: rounding})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,8 +111,16 @@ func TestSchedulerNeighbours(t *testing.T) {
 			const chunk = 32
 			requests := mixed(t, net, 16, speculation)
 			want := alone(t, net, chunk, requests)
-			for _, prefixBytes := range []int64{0, 1 << 20, 64 << 20} {
-				s := newTestScheduler(t, net, SchedulerOptions{Chunk: chunk, PrefixBytes: prefixBytes})
+			for _, prefixBytes := range []int64{0, 200 << 10, 64 << 20} {
+				o := SchedulerOptions{Chunk: chunk, PrefixBytes: prefixBytes}
+				if speculation.on() {
+					o.Sequences = 5 // or there is no room for guesses
+				}
+				s := newTestScheduler(t, net, o)
+				for i := range s.pace.steps { // all steps seem to take an hour: at first guesses always pay
+					s.pace.steps[i] = timing{3600, 1}
+				}
+				s.pace.clock = 1
 				for round := range 2 {
 					var streams []*Stream
 					for _, q := range requests {
@@ -134,10 +142,11 @@ func TestSchedulerNeighbours(t *testing.T) {
 						t.Errorf("round %d: nothing was shared", round)
 					}
 				}
-				if got := s.Stats(); got.PrefixBytes > prefixBytes || got.Answering+got.Reading+got.Waiting != 0 && got.CacheBytes == 0 {
+				closeScheduler(t, s)
+				got := s.Stats()
+				if got.PrefixBytes > prefixBytes || got.CacheBytes != 0 || (prefixBytes == 64<<20) != (got.PrefixBytes > 200<<10) || speculation.on() != (got.GuessedTokens > 0) {
 					t.Errorf("%d bytes for prefixes: %+v", prefixBytes, got)
 				}
-				closeScheduler(t, s)
 			}
 		})
 	}
@@ -146,8 +155,8 @@ func TestSchedulerNeighbours(t *testing.T) {
 		check(name+" guessing", openNet(t, name), Speculation{NGram: true})
 	}
 	for _, name := range predictorNets {
-		check(name+" MTP", openPredictor(t, name), Speculation{MTP: true, Most: 3})
-		check(name+" both", openPredictor(t, name), Speculation{NGram: true, MTP: true})
+		check(name+" MTP", openPredictor(t, name, forward.Publisher), Speculation{MTP: true, Most: 3})
+		check(name+" both", openPredictor(t, name, forward.Publisher), Speculation{NGram: true, MTP: true})
 	}
 }
 
