@@ -135,7 +135,12 @@ func (t *talk) say(text string) (back string, err error) {
 	t.chat.Messages = append(t.chat.Messages, chat.Message{Role: chat.User, Content: text})
 	err = t.reply()
 	if len(t.chat.Messages) == before+1 { // no answer
-		t.chat.Messages, back = t.chat.Messages[:before], text
+		if t.chat.Messages, back = t.chat.Messages[:before], text; strings.Count(text, "\n") > 5 || len(text) > 500 {
+			back = "" // it would cover what is said about it
+			if err != nil {
+				err = fmt.Errorf("%w; Up brings the message back", err)
+			}
+		}
 	}
 	return back, err
 }
@@ -148,7 +153,7 @@ func (t *talk) reply() error {
 	stopped := errors.Is(err, context.Canceled) && t.a.ctx.Err() == nil
 	if err != nil && !stopped {
 		if errors.Is(err, haenyeo.ErrContextFull) {
-			return fmt.Errorf("the context is full: %w (/undo takes the last turn away, /clear all of them, --context N makes it longer)", err)
+			return fmt.Errorf("%w (/undo takes the last turn away, /clear all of them, --context N makes it longer)", err)
 		}
 		return err
 	}

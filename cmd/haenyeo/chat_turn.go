@@ -88,6 +88,7 @@ func (t *talk) show() (haenyeo.Reply, error) {
 				cancel()
 			case k.Kind == terminal.Unfold:
 				s.fold()
+			case k.Kind == terminal.Redraw: // nothing is drawn that could be drawn anew
 			default:
 				t.con.Hold(k)
 			}

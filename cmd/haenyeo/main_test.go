@@ -148,6 +148,8 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"generate DIR --prompt x --temperature -1", exitUsage, "temperature"},
 		{"generate DIR --prompt x --top-p 2", exitUsage, "top-p"},
 		{"generate DIR --prompt x --max-tokens -1", exitUsage, "max-tokens"},
+		{"generate DIR --prompt x --logprobs 2", exitUsage, "--json"},
+		{"generate DIR --prompt x --logprobs -1 --json", exitUsage, "logprobs"},
 		{"generate DIR --prompt x --dtype f64", exitUsage, "dtype"},
 		{"generate DIR --prompt x", exitDone, ""},
 		{"generate DIR --prompt x --stop y", exitDone, ""},
@@ -245,8 +247,8 @@ func copyFile(t *testing.T, from, to string) {
 // Every command explains itself with one worked example, without a model.
 func TestHelpOfEveryCommand(t *testing.T) {
 	for _, c := range []string{
-		"create", "plan", "pretrain", "tokenizer train", "tokenizer encode", "tokenizer decode", "bpb", "generate", "logits", "inspect",
-		"convert", "doctor", "bench train", "bench decode", "bench prefill", "bench tokenizer", "bench kernels", "version",
+		"create", "plan", "pretrain", "tokenizer train", "tokenizer encode", "tokenizer decode", "bpb", "chat", "generate", "logits", "inspect",
+		"convert", "perplexity", "pull", "doctor", "bench train", "bench decode", "bench prefill", "bench tokenizer", "bench kernels", "version",
 	} {
 		out := works(t, "", append(strings.Fields(c), "--help")...)
 		if strings.Count(out, "Example:") != 1 || !strings.Contains(out, "haenyeo "+c) {
@@ -279,6 +281,22 @@ func TestGenerateJSON(t *testing.T) {
 	}
 	if piped := works(t, "the sea\n", "generate", dir, "--max-tokens", "8", "--temperature", "0"); piped != plain {
 		t.Errorf("from stdin %q, from --prompt %q", piped, plain)
+	}
+	probable := jsonLines(t, works(t, "", "generate", dir, "--prompt", "the sea", "--max-tokens", "4", "--temperature", "0", "--logprobs", "2", "--json"))[0]
+	logprobs, _ := probable["logprobs"].([]any)
+	if len(logprobs) != len(probable["tokens"].([]any)) {
+		t.Fatalf("%d log-probabilities: %v", len(logprobs), probable)
+	}
+	for i, p := range logprobs {
+		p := p.(map[string]any)
+		top := p["top"].([]any)
+		first := top[0].(map[string]any)
+		if p["token"] != probable["tokens"].([]any)[i] || len(top) != 2 || first["token"] != p["token"] || first["logprob"] != p["logprob"] || p["logprob"].(float64) > 0 {
+			t.Errorf("log-probability %d: %v", i, p)
+		}
+	}
+	if _, asked := o["logprobs"]; asked {
+		t.Error("log-probabilities that nobody asked for")
 	}
 	none := jsonLines(t, works(t, "", "generate", dir, "--tokens", "0,5", "--max-tokens", "0", "--json"))[0]
 	if fmt.Sprint(none["tokens"]) != "[]" {

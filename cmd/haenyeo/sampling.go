@@ -10,7 +10,7 @@ import (
 )
 
 type samplingFlags struct {
-	Temperature *float64 `placeholder:"X" help:"0 takes the most probable token. Default: what generation_config.json says, else 0."`
+	Temperature *float64 `placeholder:"X" help:"0 takes the most probable token. Default: what the model's makers recommend; generate takes 0 where they say nothing."`
 	TopK        *int     `placeholder:"N" help:"Sample from the N most probable tokens only; 0: all."`
 	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability."`
 	MinP        *float64 `placeholder:"X" help:"Sample from tokens at least X times as probable as the first."`

@@ -16,5 +16,10 @@ func watchSize(changed chan<- os.Signal) { signal.Notify(changed, syscall.SIGWIN
 
 // suspend stops the program and what it was started with, until it is continued.
 func suspend() {
-	syscall.Kill(0, syscall.SIGTSTP) // a process may always stop its own group
+	continued := make(chan os.Signal, 1)
+	signal.Notify(continued, syscall.SIGCONT)
+	defer signal.Stop(continued)
+	if syscall.Kill(0, syscall.SIGTSTP) == nil {
+		<-continued // the stop itself may come a little later
+	}
 }
