@@ -19,6 +19,7 @@ import (
 
 // pace knows how long steps take.
 type pace struct {
+	now   func() time.Time
 	steps [forward.Short + 1]timing // by rows
 	guess float64                   // seconds of one guess
 	clock int                       // steps so far

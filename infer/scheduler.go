@@ -84,10 +84,14 @@ func NewScheduler(net *forward.Net, o SchedulerOptions) (*Scheduler, error) {
 	case o.CacheBytes < 0 || o.PrefixBytes < 0:
 		return nil, fmt.Errorf("infer: a scheduler with %d bytes for caches and %d for prefixes: must be 0 or more", o.CacheBytes, o.PrefixBytes)
 	}
-	s := &Scheduler{net: net, opt: o, news: make(chan struct{}, 1), idle: make(chan struct{}),
-		shared: prefixes{chunk: o.Chunk, limit: o.PrefixBytes}}
+	s := newScheduler(net, o, time.Now)
 	go s.loop()
 	return s, nil
+}
+
+func newScheduler(net *forward.Net, o SchedulerOptions, now func() time.Time) *Scheduler {
+	return &Scheduler{net: net, opt: o, news: make(chan struct{}, 1), idle: make(chan struct{}),
+		pace: pace{now: now}, shared: prefixes{chunk: o.Chunk, limit: o.PrefixBytes}}
 }
 
 func orElse(n, otherwise int) int {
@@ -256,9 +260,9 @@ func (s *Scheduler) step() bool {
 	if len(s.batch) == 0 {
 		return true
 	}
-	begin := time.Now()
+	begin := s.pace.now()
 	rows := s.run()
-	s.pace.stepped(rows, time.Since(begin))
+	s.pace.stepped(rows, s.pace.now().Sub(begin))
 	s.each((*sequence).draw)
 	for _, q := range s.batch {
 		q.settle()

@@ -5,6 +5,7 @@ package infer
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/haenyeo/haenyeo/forward"
 )
@@ -31,7 +32,7 @@ func NewSession(net *forward.Net, limit int) (*Session, error) {
 }
 
 func newSession(net *forward.Net, cache *forward.Cache, tokens []int32) *Session {
-	s := &Session{net: net, cache: cache, tokens: tokens}
+	s := &Session{net: net, cache: cache, tokens: tokens, pace: pace{now: time.Now}}
 	s.step.Cache = cache
 	s.steps[0] = &s.step
 	return s

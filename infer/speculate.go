@@ -25,7 +25,6 @@ package infer
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/haenyeo/haenyeo/forward"
 )
@@ -134,12 +133,12 @@ func (g *guesser) guess(ctx context.Context, last int32, k int) ([]int32, error)
 		at := g.ngrams.follow(g.history)
 		g.tokens = append(g.tokens, g.history[at:min(at+k, len(g.history))]...)
 	default:
-		begin := time.Now()
+		begin := g.pace.now()
 		var err error
 		if g.tokens, err = g.mtp.guess(ctx, g.tokens, last, k); err != nil {
 			return nil, err
 		}
-		g.pace.guessed(k, time.Since(begin))
+		g.pace.guessed(k, g.pace.now().Sub(begin))
 	}
 	return g.tokens, nil
 }
@@ -185,11 +184,11 @@ func decodeAhead(ctx context.Context, step verifier, a *reply, g *guesser, logit
 			return err
 		}
 		tokens = append(append(tokens[:0], id), guesses...)
-		begin := time.Now()
+		begin := g.pace.now()
 		if logits, err = step.stepEvery(ctx, tokens); err != nil {
 			return err
 		}
-		g.pace.stepped(len(tokens), time.Since(begin))
+		g.pace.stepped(len(tokens), g.pace.now().Sub(begin))
 		before := len(a.r.Tokens)
 		var drawn int
 		drawn, id, err = a.judge(logits, guesses)

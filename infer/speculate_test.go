@@ -23,7 +23,7 @@ type eager struct {
 func (e *eager) speculate(req *Request, sample *sampler) (*guesser, error) {
 	g, err := e.Session.speculate(req, sample)
 	if g != nil {
-		e.pace = pace{clock: 1}
+		e.pace = pace{clock: 1, now: time.Now}
 		e.pace.steps[1] = timing{3600, 1}
 		e.pace.guess = 1e-9
 	}
