@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/haenyeo/haenyeo/chat"
 	"github.com/haenyeo/haenyeo/cmd/haenyeo/terminal"
 	"github.com/haenyeo/haenyeo/infer"
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 type chatCmd struct {
@@ -26,6 +28,7 @@ type chatCmd struct {
 	Format    string  `placeholder:"NAME" help:"How the conversation is written for the model: ${formats}. Default: as it was trained; raw is for base models."`
 	Context   int     `placeholder:"N" help:"Tokens that the conversation can hold. Default: the model's window, or what of it fits into memory."`
 	MaxTokens int     `placeholder:"N" help:"Longest answer. Default: what the context has room for."`
+	Tools     string  `placeholder:"FILE" help:"Offer the model the tools in a JSON file, a list as the OpenAI API has it. In the terminal you give the results."`
 	Load      string  `placeholder:"FILE" help:"Go on with a conversation that /save wrote."`
 	NoHistory bool    `help:"Keep no file of what is typed."`
 	samplingFlags
@@ -97,6 +100,16 @@ func (c *chatCmd) settle(m *haenyeo.Model, talk *haenyeo.Chat) error {
 	if c.System != nil {
 		setSystem(talk, *c.System)
 	}
+	if c.Tools == "" {
+		return nil
+	}
+	text, err := regular.ReadFile(home(c.Tools), maxPrompt)
+	if err == nil {
+		err = json.Unmarshal(text, &talk.Options.Tools)
+	}
+	if err != nil {
+		return fmt.Errorf("--tools %s: %w", c.Tools, err)
+	}
 	return nil
 }
 
@@ -164,8 +177,6 @@ func (a *app) answerOne(talk *haenyeo.Chat, text string) error {
 			return nil
 		case e.Kind == chat.CallStart:
 			words = "\n" + words + " "
-		case e.Kind == chat.CallEnd:
-			words = "\n"
 		case e.Kind == chat.ReasoningDelta:
 			return nil
 		}
@@ -219,7 +230,7 @@ func (c *chatCmd) console(a *app) (*terminal.Console, error) {
 		Complete: completeCommand,
 	}
 	if !o.Smart && !isTerminal(out) {
-		o.Prompts = a.stderr // the answers are for another program
+		o.Asides = a.stderr // the answers are for another program
 	}
 	if o.Smart && !c.NoHistory {
 		path, err := historyPath()

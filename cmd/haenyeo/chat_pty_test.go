@@ -210,6 +210,34 @@ func TestChatOutOfContext(t *testing.T) {
 	}
 }
 
+// Whoever offers tools gives their results.
+func TestChatCallsATool(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	tools := filepath.Join(t.TempDir(), "tools.json")
+	if err := os.WriteFile(tools, []byte(`[{"type": "function", "function": {"name": "get_weather", "description": "The weather in a city now.",
+		"parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]`), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s, stop := sits(t, "--no-think", "--tools="+tools)
+	s.expect("> ")
+	s.types("What is the weather in Busan?\r")
+	s.expect(`→ get_weather {"city": "Busan"}`, "type what get_weather gives", "> ")
+	s.types("{\"sky\": \"clear\", \"celsius\": 21}\r")
+	s.expect("It is clear in Busan, at 21 °C.", "> ")
+	s.types("/exit\r")
+	if code := stop(); code != exitDone {
+		t.Errorf("status %d", code)
+	}
+	question := []string{"chat", talkerDir, "--temperature=0", "--no-think", "--tools", tools, "--prompt", "What is the weather in Busan?"}
+	if got := works(t, "", question...); got != "get_weather {\"city\": \"Busan\"}\n" {
+		t.Errorf("in a pipe the call is %q", got)
+	}
+	message := jsonLines(t, works(t, "", append(question, "--json")...))[0]["message"].(map[string]any)
+	if calls, _ := message["tool_calls"].([]any); len(calls) != 1 || message["content"] != nil {
+		t.Errorf("%v", message)
+	}
+}
+
 // A dumb terminal gets text and no control sequences.
 func TestChatAtADumbTerminal(t *testing.T) {
 	t.Setenv("TERM", "dumb")

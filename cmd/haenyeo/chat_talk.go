@@ -129,10 +129,20 @@ func (t *talk) run() error {
 	}
 }
 
-// say sends a message. Where it cannot be answered it is given back, to be changed.
+// say sends a message, or the result of a call that waits for one. Where it cannot be answered it is given back, to be
+// changed.
 func (t *talk) say(text string) (back string, err error) {
 	before := len(t.chat.Messages)
-	t.chat.Messages = append(t.chat.Messages, chat.Message{Role: chat.User, Content: text})
+	m := chat.Message{Role: chat.User, Content: text}
+	calls := t.waiting()
+	if len(calls) > 0 {
+		m = chat.Message{Role: chat.ToolRole, Content: text, ToolCallID: calls[0].ID, Name: calls[0].Name}
+	}
+	t.chat.Messages = append(t.chat.Messages, m)
+	if len(calls) > 1 {
+		t.askForResult()
+		return "", nil
+	}
 	err = t.reply()
 	if len(t.chat.Messages) == before+1 { // no answer
 		if t.chat.Messages, back = t.chat.Messages[:before], text; strings.Count(text, "\n") > 5 || len(text) > 500 {
@@ -143,6 +153,29 @@ func (t *talk) say(text string) (back string, err error) {
 		}
 	}
 	return back, err
+}
+
+// waiting lists the calls of the last answer that have no result yet.
+func (t *talk) waiting() []chat.ToolCall {
+	results := 0
+	for i := len(t.chat.Messages) - 1; i >= 0; i-- {
+		switch m := t.chat.Messages[i]; m.Role {
+		case chat.ToolRole:
+			results++
+		case chat.Assistant:
+			return m.ToolCalls[min(results, len(m.ToolCalls)):]
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// askForResult says what the next message is.
+func (t *talk) askForResult() {
+	if calls := t.waiting(); len(calls) > 0 {
+		t.con.Note("type what %s gives: the model goes on with it (/undo takes the question away)", calls[0].Name)
+	}
 }
 
 // reply shows an answer, and what it took.
@@ -174,6 +207,7 @@ func (t *talk) reply() error {
 		t.con.Note("the longest answer that was asked for; /continue goes on")
 	}
 	t.mindContext()
+	t.askForResult()
 	return nil
 }
 

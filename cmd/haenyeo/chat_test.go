@@ -41,6 +41,7 @@ func TestChatWithoutATerminal(t *testing.T) {
 		{"--prompt x --format llm --think", exitUsage, "do not think"},
 		{"--prompt x --format r1 --no-think", exitUsage, "always think"},
 		{"--prompt x --load nowhere.json", exitFailed, "nowhere.json"},
+		{"--prompt x --tools nowhere.json", exitFailed, "nowhere.json"},
 		{"--prompt Hello --context 3", exitFailed, "context holds 3"},
 		{"", exitFailed, "empty"}, // nothing on stdin
 	} {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"strings"
@@ -23,7 +24,7 @@ var ErrInterrupted = errors.New("interrupted")
 type Options struct {
 	Smart   bool      // draws, and reads keys; else lines in and text out
 	Colour  bool      // beside bold and dim
-	Prompts io.Writer // of a console that is not smart; nil: with the text
+	Asides  io.Writer // of a console that is not smart: all but what is said; nil: with it
 	History *History  // nil: none
 	// Complete is asked what Tab makes of a text.
 	Complete func(text string) string
@@ -63,6 +64,9 @@ func Open(in io.Reader, inFile *os.File, out io.Writer, outFile *os.File, o Opti
 		o: o, out: out, keys: make(chan Key), lines: make(chan string), done: make(chan struct{}),
 		resized: make(chan os.Signal, 1), signals: make(chan os.Signal, 1),
 		size: func() (int, int) { return 0, 0 }, restore: func() {},
+	}
+	if o.Asides == nil {
+		c.o.Asides = out
 	}
 	if o.History == nil {
 		c.o.History = &History{}
@@ -299,7 +303,8 @@ func (c *Console) draw(prompt string) {
 // leave ends the drawing of the editor: its text stays, what follows goes below.
 func (c *Console) leave(prompt string) {
 	c.edit.at = len(c.edit.text)
-	c.draw(prompt)
+	columns, _ := c.size()
+	io.WriteString(c.out, c.view.draw(prompt, c.edit.text, c.edit.at, columns, math.MaxInt)) // all of it, for scrolling back
 	c.view.rows = nil
 	io.WriteString(c.out, "\r\n")
 }
@@ -311,16 +316,12 @@ func (c *Console) wipe() {
 
 // readMessage reads lines until a message is whole.
 func (c *Console) readMessage(ctx context.Context, prompt string) (string, error) {
-	prompts := c.o.Prompts
-	if prompts == nil {
-		prompts = c.out
-	}
 	for text := ""; ; prompt = strings.Repeat(".", max(1, len(prompt)-1)) + " " {
-		io.WriteString(prompts, prompt)
+		io.WriteString(c.o.Asides, prompt)
 		select {
 		case line, ok := <-c.lines:
 			if !ok {
-				io.WriteString(prompts, "\n")
+				io.WriteString(c.o.Asides, "\n")
 				if text != "" {
 					return unquote(text), nil
 				}
@@ -332,146 +333,10 @@ func (c *Console) readMessage(ctx context.Context, prompt string) (string, error
 			}
 			text = more
 		case <-c.keys:
-			io.WriteString(prompts, "\n")
+			io.WriteString(c.o.Asides, "\n")
 			return text, ErrInterrupted
 		case <-ctx.Done():
 			return text, ctx.Err()
 		}
 	}
-}
-
-// Write shows text as it is, below what is shown for a moment.
-func (c *Console) Write(b []byte) (int, error) {
-	c.Clear()
-	text := string(b)
-	if c.o.Smart {
-		text = strings.ReplaceAll(text, "\n", "\r\n") // the terminal gives keys, and does nothing by itself
-	}
-	if _, err := io.WriteString(c.out, text); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// Note shows a line apart from the conversation.
-func (c *Console) Note(format string, args ...any) {
-	f := newFlow(c, c.columns, c.o.Colour, "")
-	if c.o.Smart {
-		f.Text(fmt.Sprintf(format, args...), Dim)
-		f.Close()
-		return
-	}
-	fmt.Fprintln(c, Clean(fmt.Sprintf(format, args...)))
-}
-
-// Gap leaves a row free. A console that is not smart has none.
-func (c *Console) Gap() {
-	if c.o.Smart {
-		c.Write([]byte("\n"))
-	}
-}
-
-// Live shows a line that the next output takes away. A console that is not smart leaves it out.
-func (c *Console) Live(format string, args ...any) {
-	if !c.o.Smart {
-		return
-	}
-	columns, _ := c.size()
-	io.WriteString(c.out, "\r\x1b[K"+Dim.codes(false)+cut(Clean(fmt.Sprintf(format, args...)), columns-1)+Plain.codes(false))
-	c.live = true
-}
-
-// Clear takes the live line away.
-func (c *Console) Clear() {
-	if c.live {
-		c.live = false
-		io.WriteString(c.out, "\r\x1b[K")
-	}
-}
-
-// Title shows a line that says what follows.
-func (c *Console) Title(text string, style Style) {
-	f := newFlow(c, c.columns, c.o.Colour, "")
-	if !c.o.Smart {
-		fmt.Fprintln(c, text)
-		return
-	}
-	f.Text(text, style)
-	f.Close()
-}
-
-// Writer is where a text goes as it comes.
-type Writer interface {
-	Push(text string)
-	Close()
-}
-
-// Thought shows text set apart: dimmed, behind a bar.
-func (c *Console) Thought() Writer {
-	if !c.o.Smart {
-		return &plainWriter{w: c}
-	}
-	return thought{newFlow(c, c.columns, c.o.Colour, "│ ")}
-}
-
-type thought struct{ f *Flow }
-
-func (t thought) Push(text string) { t.f.Text(text, Dim) }
-func (t thought) Close()           { t.f.Close() }
-
-// Answer shows Markdown.
-func (c *Console) Answer() Writer {
-	if !c.o.Smart {
-		return &plainWriter{w: c}
-	}
-	return newMarkdown(newFlow(c, c.columns, c.o.Colour, ""))
-}
-
-// Call shows the call of a tool.
-func (c *Console) Call() Writer {
-	if !c.o.Smart {
-		return &plainWriter{w: c}
-	}
-	return call{newFlow(c, c.columns, c.o.Colour, "")}
-}
-
-type call struct{ f *Flow }
-
-func (t call) Push(text string) { t.f.Text(text, Bright) }
-func (t call) Close()           { t.f.Close() }
-
-// plainWriter shows text as it is, and ends its last line.
-type plainWriter struct {
-	w   io.Writer
-	mid bool // within a line
-}
-
-func (p *plainWriter) Push(text string) {
-	if text = Clean(text); text != "" {
-		io.WriteString(p.w, text)
-		p.mid = !strings.HasSuffix(text, "\n")
-	}
-}
-
-func (p *plainWriter) Close() {
-	if p.mid {
-		io.WriteString(p.w, "\n")
-	}
-}
-
-func (c *Console) columns() int {
-	columns, _ := c.size()
-	return columns
-}
-
-// cut shortens a line to at most n cells.
-func cut(s string, n int) string {
-	for at, cells := 0, 0; at < len(s); {
-		size, w := cluster(s[at:])
-		if cells += w; cells > n {
-			return s[:at]
-		}
-		at += size
-	}
-	return s
 }

@@ -6,7 +6,7 @@
 //	text out  ── markdown.go: headings, lists, code and bold, as the text comes
 //	          ── flow.go: lines of the terminal's width, broken between words
 //
-// console.go puts them together. A terminal that can do nothing (TERM=dumb, or a pipe in its place) gets plain lines.
+// console.go reads messages, show.go shows what is said. A terminal that can do nothing (TERM=dumb, or a pipe in its place) gets plain lines.
 //
 // # Caveats
 //
