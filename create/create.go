@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/haenyeo/haenyeo/corpus"
-	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/train"
-	"github.com/haenyeo/haenyeo/weights"
 )
 
 // Run makes a model in r.Out and returns the last event. Nothing is written before the plan stands
@@ -84,11 +82,7 @@ func trainModel(ctx context.Context, r *Request, rec *record, m *material) (trai
 	if rec.Config, err = cfg.JSON(); err != nil {
 		return train.Done{}, err
 	}
-	reader, err := forward.New(weights.FromModel(net), r.Engine, forward.Options{})
-	if err != nil {
-		return train.Done{}, err
-	}
-	s := &sampler{net: reader, tok: m.tok, prompts: m.prompts, seed: p.Options.Seed, every: p.Pace.SampleEvery, last: p.Options.Steps}
+	s := &sampler{model: net, engine: r.Engine, tok: m.tok, prompts: m.prompts, seed: p.Options.Seed, every: p.Pace.SampleEvery, last: p.Options.Steps}
 	return train.Run(ctx, train.Job{
 		Model: net, Engine: r.Engine, Source: m.source, Options: p.Options, Pace: p.Pace,
 		Start: func() error { net.Init(p.Options.Seed); return nil },

@@ -208,6 +208,41 @@ func TestRunMakesAModel(t *testing.T) {
 	}
 }
 
+// What a run shows at its end is what the model that it leaves writes.
+func TestSamplesAreOfTheModel(t *testing.T) {
+	r := request(t)
+	var samples []train.Sample
+	r.Emit = func(e train.Event) {
+		if s, ok := e.(train.Sample); ok && s.Step == 24 {
+			samples = append(samples, s)
+		}
+	}
+	if _, err := Run(context.Background(), r); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(r.Out, r.Engine, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Load(r.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := &sampler{model: m, engine: r.Engine, tok: tok, seed: r.Seed, every: 1, last: 24}
+	for _, s := range samples {
+		again.prompts = append(again.prompts, prompt{text: s.Prompt, lang: s.Lang})
+	}
+	want, err := again.sample(context.Background(), 24)
+	if err != nil || len(want) == 0 || len(want) != len(samples) {
+		t.Fatalf("%d samples in the run, %d of its model, %v", len(samples), len(want), err)
+	}
+	for i, s := range samples {
+		if s.Text != want[i].Text {
+			t.Errorf("%q: the run showed %q, its model writes %q", s.Prompt, s.Text, want[i].Text)
+		}
+	}
+}
+
 func TestInterruptedRunIsResumed(t *testing.T) {
 	whole := request(t)
 	if _, err := Run(context.Background(), whole); err != nil {

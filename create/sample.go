@@ -7,8 +7,11 @@ import (
 
 	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/infer"
+	"github.com/haenyeo/haenyeo/kernel"
+	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/tokenizer"
 	"github.com/haenyeo/haenyeo/train"
+	"github.com/haenyeo/haenyeo/weights"
 )
 
 const (
@@ -22,7 +25,8 @@ var sampling = infer.Sampling{Temperature: 0.7, TopP: 0.9}
 // sampler writes continuations of the prompts, a few languages at a time in turn. The same step of
 // the same run writes the same.
 type sampler struct {
-	net     *forward.Net // over the weights that are being trained
+	model   *model.Model
+	engine  *kernel.Engine
 	tok     *tokenizer.Tokenizer
 	prompts []prompt
 	seed    uint64
@@ -39,10 +43,15 @@ func (s *sampler) sample(ctx context.Context, step int) ([]train.Sample, error) 
 	if step == s.last {
 		from, count = 0, n
 	}
+	// Made anew: the vectors of a network are copies of what they were when it was opened.
+	net, err := forward.New(weights.FromModel(s.model), s.engine, forward.Options{})
+	if err != nil {
+		return nil, err
+	}
 	var out []train.Sample
 	for i := range count {
 		p := s.prompts[(from+i)%n]
-		text, err := s.write(ctx, p.text, s.seed+uint64(step)*promptLanguages+uint64(i))
+		text, err := s.write(ctx, net, p.text, s.seed+uint64(step)*promptLanguages+uint64(i))
 		if err != nil {
 			return nil, err
 		}
@@ -51,13 +60,13 @@ func (s *sampler) sample(ctx context.Context, step int) ([]train.Sample, error) 
 	return out, nil
 }
 
-func (s *sampler) write(ctx context.Context, prompt string, seed uint64) (string, error) {
+func (s *sampler) write(ctx context.Context, net *forward.Net, prompt string, seed uint64) (string, error) {
 	var ids []int32
 	if bos, ok := s.tok.BOS(); ok {
 		ids = append(ids, bos)
 	}
 	ids = s.tok.Encode(ids, prompt, tokenizer.EncodeOptions{NoAddedTokens: true})
-	limit := min(len(ids)+sampleTokens, s.net.Config().MaxPositionEmbeddings)
+	limit := min(len(ids)+sampleTokens, net.Config().MaxPositionEmbeddings)
 	if limit <= len(ids) {
 		return "", nil // a window this small holds no more than the prompt
 	}
@@ -66,7 +75,7 @@ func (s *sampler) write(ctx context.Context, prompt string, seed uint64) (string
 	if eos, ok := s.tok.EOS(); ok {
 		q.End = []int32{eos}
 	}
-	session, err := infer.NewSession(s.net, limit)
+	session, err := infer.NewSession(net, limit)
 	if err != nil {
 		return "", err
 	}

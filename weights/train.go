@@ -10,8 +10,8 @@ import (
 	"github.com/haenyeo/haenyeo/quant"
 )
 
-// FromModel returns views of the parameters of m. They change as m is trained, and are valid as long as m
-// is in use; Close does nothing.
+// FromModel returns the parameters of m. Matrices are views that change as m is trained, and are valid as long
+// as m is in use; vectors are copies of what they are when they are asked for. Close does nothing.
 func FromModel(m *model.Model) *Source {
 	return &Source{cfg: m.Config(), files: parameters{m}}
 }
