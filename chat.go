@@ -165,7 +165,7 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	if !first.IsZero() {
 		r.Reading, r.Writing = first.Sub(began), last.Sub(first)
 	}
-	if len(result.Tokens) > 0 {
+	if err == nil || len(result.Tokens) > 0 { // an answer may be empty
 		c.keep(answer)
 	}
 	return r, err

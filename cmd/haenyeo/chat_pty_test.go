@@ -210,6 +210,19 @@ func TestChatOutOfContext(t *testing.T) {
 	}
 }
 
+// The end of the context is told of before it comes.
+func TestChatWarnsOfTheContext(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	s, stop := sits(t, "--no-think", "--context=60", "--max-tokens=45")
+	s.expect("> ")
+	s.types("Sing\r")
+	s.expect("45 tokens", "of 60", "the longest answer", "% full", "tokens are left", "> ")
+	s.types("/exit\r")
+	if code := stop(); code != exitDone {
+		t.Errorf("status %d", code)
+	}
+}
+
 // Whoever offers tools gives their results.
 func TestChatCallsATool(t *testing.T) {
 	t.Setenv("TERM", "xterm")

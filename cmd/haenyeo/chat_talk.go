@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -56,8 +55,6 @@ func (c *chatCmd) converse(a *app, m *haenyeo.Model, conversation *haenyeo.Chat,
 		return err
 	}
 	defer con.Close()
-	level := slog.LevelWarn - slog.Level(4*a.Verbose)
-	a.log = slog.New(slog.NewTextHandler(con, &slog.HandlerOptions{Level: level}))
 	t := &talk{a: a, c: c, m: m, chat: conversation, con: con, seed: c.Seed, hide: c.HideThink}
 	t.greet()
 	if c.Load != "" {

@@ -72,23 +72,23 @@ func (t *talk) show() (haenyeo.Reply, error) {
 	s := turn{t: t, hide: t.hide, began: time.Now(), firstRead: -1}
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	for keys := t.con.Keys(); ; {
+	for {
 		select {
 		case st := <-steps:
 			s.step(st)
 		case <-tick.C:
 			s.live()
-		case k, ok := <-keys:
-			switch {
-			case !ok:
-				keys, t.gone = nil, true
+		case k := <-t.con.Keys():
+			switch k.Kind {
+			case terminal.Gone:
+				t.gone = true
 				cancel()
-			case k.Kind == terminal.Interrupt:
+			case terminal.Interrupt:
 				t.con.Forget()
 				cancel()
-			case k.Kind == terminal.Unfold:
+			case terminal.Unfold:
 				s.fold()
-			case k.Kind == terminal.Redraw: // nothing is drawn that could be drawn anew
+			case terminal.Redraw: // nothing is drawn that could be drawn anew
 			default:
 				t.con.Hold(k)
 			}

@@ -145,7 +145,7 @@ const escapeWait = 50 * time.Millisecond
 
 // readKeys turns what is typed into keys, until in ends.
 func (c *Console) readKeys(in io.Reader, file *os.File) {
-	defer close(c.keys)
+	defer c.pass(Key{Kind: Gone})
 	parts := make(chan []byte)
 	go func() {
 		defer close(parts)
@@ -217,8 +217,7 @@ func (c *Console) readLines(in io.Reader) {
 	}
 }
 
-// Keys gives the keys that are pressed while no message is read: Interrupt alone where the console is not smart. It is
-// closed when the terminal goes away.
+// Keys gives the keys that are pressed while no message is read: Interrupt alone where the console is not smart.
 func (c *Console) Keys() <-chan Key { return c.keys }
 
 // Hold keeps a key for the next message.
@@ -283,9 +282,9 @@ func (c *Console) nextKey(ctx context.Context) (Key, error) {
 		return k, nil
 	}
 	select {
-	case k, ok := <-c.keys:
-		if !ok {
-			return Key{}, io.EOF
+	case k := <-c.keys:
+		if k.Kind == Gone {
+			return k, io.EOF
 		}
 		return k, nil
 	case <-c.resized:

@@ -39,6 +39,7 @@ const (
 	Suspend   // Ctrl-Z
 	Redraw    // Ctrl-L
 	Unfold    // Ctrl-T
+	Gone      // the terminal went away; no more keys come
 )
 
 // Key is one key, or one paste.
