@@ -255,6 +255,7 @@ func TestPretrainRefuses(t *testing.T) {
 		"no run to resume": func(r *PretrainRequest) { r.Out, r.Resume = foreign, true },
 		"is not empty":     func(r *PretrainRequest) { r.Out = foreign },
 		"holds no run":     func(r *PretrainRequest) { r.Resume = true },
+		"inside the data":  func(r *PretrainRequest) { r.Data = []string{filepath.Dir(r.Out)} },
 		"MB are free":      func(r *PretrainRequest) { r.Batch = 1 << 40 },
 		"window":           func(r *PretrainRequest) { r.Seq = 1 << 20 },
 		"multi-token": func(r *PretrainRequest) {

@@ -170,10 +170,13 @@ func fits(cfg *model.Config, batch, seq int) error {
 	return nil
 }
 
-// lookAtOut refuses an output directory that holds something else.
+// lookAtOut refuses an output directory that holds something else, or is part of the data.
 func (r *PretrainRequest) lookAtOut() error {
 	if r.Out == "" {
 		return nil
+	}
+	if err := corpus.Apart(r.Out, r.Data); err != nil {
+		return err
 	}
 	vacant, other, err := train.Vacant(r.Out)
 	switch {

@@ -3,6 +3,7 @@
 // The path of one text, in file order:
 //
 //	list.go       PATHs (file, directory, glob) become an ordered list of files
+//	apart.go      what is written lies outside them
 //	file.go       a file is opened, decompressed, checked for UTF-8, hashed
 //	text.go       text and Markdown are cut into documents of at most TextPart bytes
 //	jsonl.go      each JSONL line is a document

@@ -85,6 +85,9 @@ func list(ctx context.Context, paths []string) ([]entry, []Skip, error) {
 }
 
 func (l *lister) argument(p string) error {
+	if p == "" {
+		return errEmptyPath
+	}
 	if _, err := os.Lstat(p); err == nil {
 		return l.add(p)
 	} else if !strings.ContainsAny(p, "*?[") {
@@ -95,10 +98,10 @@ func (l *lister) argument(p string) error {
 	}
 	found, err := filepath.Glob(p)
 	if err != nil {
-		return fmt.Errorf("corpus: pattern %q: %w", p, err)
+		return fmt.Errorf("corpus: pattern %q: %w: close its brackets, or write a file's own [ as \\[", p, err)
 	}
 	if len(found) == 0 {
-		return fmt.Errorf("corpus: pattern %q matches nothing", p)
+		return fmt.Errorf("corpus: pattern %q matches nothing: give a file, a directory or a glob of text", p)
 	}
 	sort.Strings(found)
 	for _, m := range found {

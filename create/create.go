@@ -25,7 +25,7 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 	if err != nil {
 		return train.Done{}, err
 	}
-	if err := apart(r.Out, r.Data); err != nil {
+	if err := corpus.Apart(r.Out, r.Data); err != nil {
 		return train.Done{}, err
 	}
 	if rec != nil {

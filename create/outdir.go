@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strings"
 
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
 	"github.com/haenyeo/haenyeo/internal/regular"
@@ -80,24 +79,6 @@ func lookAt(dir string, resume bool) (*record, error) {
 	}
 	rec.Plan.config = *cfg
 	return &rec, nil
-}
-
-// apart refuses an output directory inside the text: a run that is resumed would read its own files.
-func apart(dir string, data []string) error {
-	out, err := filepath.Abs(dir)
-	if err != nil {
-		return fmt.Errorf("create: output directory: %w", err)
-	}
-	for _, path := range data {
-		in, err := filepath.Abs(path)
-		if err != nil {
-			return fmt.Errorf("create: data: %w", err)
-		}
-		if rel, err := filepath.Rel(in, out); err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
-			return fmt.Errorf("create: the output directory %q lies inside the data %q: choose an --out elsewhere", dir, path)
-		}
-	}
-	return nil
 }
 
 // isFinished says whether the run in dir came to its end.

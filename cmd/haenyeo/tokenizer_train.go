@@ -35,6 +35,9 @@ func (c *tokenizerTrainCmd) Run(a *app) error {
 		return misuse("--min-frequency %d: give 1 or more", c.MinFrequency)
 	}
 	started := time.Now()
+	if err := corpus.Apart(c.Out, c.Paths); err != nil {
+		return err
+	}
 	if err := vacant(filepath.Join(c.Out, "tokenizer.json")); err != nil {
 		return fmt.Errorf("tokenizer: %w", err)
 	}

@@ -1,0 +1,58 @@
+// This file keeps what a run writes apart from what it reads.
+
+package corpus
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+)
+
+// Apart refuses an output directory inside the text at paths: who reads the text again, to resume for
+// one, would find there what was not there before. It also refuses an empty path, which names nothing.
+func Apart(out string, paths []string) error {
+	to, err := resolved(out)
+	if err != nil {
+		return fmt.Errorf("corpus: output directory: %w", err)
+	}
+	for _, p := range paths {
+		if p == "" {
+			return errEmptyPath
+		}
+		in, err := resolved(p)
+		if err != nil {
+			return fmt.Errorf("corpus: data: %w", err)
+		}
+		// A pattern matches directories too, and what is in them is read.
+		for at := to; ; at = filepath.Dir(at) {
+			if match, err := filepath.Match(in, at); at == in || err == nil && match {
+				return fmt.Errorf("corpus: the output directory %q lies inside the data %q: choose an --out elsewhere", out, p)
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+var errEmptyPath = errors.New(`corpus: one of the paths of the data is empty (""): give a file, a directory or a glob of text`)
+
+// resolved is path without links, as far as it exists.
+func resolved(path string) (string, error) {
+	abs, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	rest := ""
+	for at := abs; ; at = filepath.Dir(at) {
+		if found, err := filepath.EvalSymlinks(at); err == nil {
+			return filepath.Join(found, rest), nil
+		}
+		if at == filepath.Dir(at) {
+			return abs, nil
+		}
+		rest = strings.TrimSuffix(filepath.Join(filepath.Base(at), rest), string(filepath.Separator))
+	}
+}
