@@ -21,6 +21,7 @@ type budget struct {
 	embed   mmap.Window // of the embedding table, where that is not the head as well
 	files   int64       // most that mapped files take besides experts: the dense part, and the program itself
 	largest int64       // unit
+	scarce  bool        // the budget is most of the memory that there is: page cache must not grow beside it
 	row     int64       // bytes of activations for a row of a pass
 }
 
@@ -56,6 +57,9 @@ func (n *Net) keepBudget() error {
 	}
 	if e, ok := n.src.Embedding(); ok && !n.cfg.TieWordEmbeddings {
 		r.embed, _ = r.regions.Window(e)
+	}
+	if total, _ := machine.Memory(); total > 0 {
+		r.scarce = total-r.limit < r.limit/2
 	}
 	_, file := machine.Resident()
 	r.files = dense + file

@@ -87,6 +87,7 @@ func (r *residents) add(matrices [][]byte) (int32, error) {
 		if !ok {
 			return 0, fmt.Errorf("forward: experts are not in a mapped file: a memory budget cannot be kept")
 		}
+		w.Sparse()
 		u.windows = append(u.windows, w)
 		u.parts = append(u.parts, w.Parts(partBytes)...)
 		u.size += w.Size()
@@ -234,7 +235,7 @@ func (r *residents) wake(ctx context.Context) (rest func()) {
 			r.changed.Wait()
 		}
 		if r.embed.Size() > 0 {
-			r.embed.Release() // of what it holds, a token needs one row
+			r.embed.Release(false) // of what it holds, a token needs one row
 		}
 	}
 }
@@ -354,7 +355,7 @@ func (r *residents) makeRoom(need int64) bool {
 func (r *residents) drop(i int32) {
 	u := &r.units[i]
 	for _, w := range u.windows {
-		w.Release() // fails for addresses that are no mapping, which these are not
+		w.Release(r.scarce) // fails for addresses that are no mapping, which these are not
 	}
 	r.held -= u.size
 	r.mapped -= u.got

@@ -21,12 +21,20 @@ const CanRelease = true
 const around = 64 << 10
 
 // Window is a stretch of addresses of a mapped file: its pages, and those that come along with them.
-type Window struct{ lo, hi, outerLo, outerHi uintptr }
+type Window struct {
+	lo, hi, outerLo, outerHi uintptr
+	in                       *region
+}
 
 // Regions are the stretches of addresses at which this process has files mapped.
-type Regions []region
+type Regions []*region
 
-type region struct{ lo, hi uintptr }
+// region is a mapping of file from its byte offset on. file is nil if it cannot be opened.
+type region struct {
+	lo, hi uintptr
+	file   *os.File
+	offset int64
+}
 
 // MappedRegions reads the regions from /proc.
 func MappedRegions() (Regions, error) {
@@ -36,17 +44,20 @@ func MappedRegions() (Regions, error) {
 	}
 	var rs Regions
 	for line := range strings.Lines(string(b)) {
-		f := strings.Fields(line)
+		// range permissions offset device inode path
+		f := strings.SplitN(strings.TrimSpace(line), " ", 6)
 		if len(f) < 6 || f[1] != "r--s" { // mapFile's
 			continue
 		}
 		from, to, _ := strings.Cut(f[0], "-")
 		lo, err1 := strconv.ParseUint(from, 16, 64)
 		hi, err2 := strconv.ParseUint(to, 16, 64)
-		if err := errors.Join(err1, err2); err != nil {
+		offset, err3 := strconv.ParseInt(f[2], 16, 64)
+		if err := errors.Join(err1, err2, err3); err != nil {
 			return nil, fmt.Errorf("mmap: /proc/self/maps: %w", err)
 		}
-		rs = append(rs, region{uintptr(lo), uintptr(hi)})
+		file, _ := os.Open(strings.TrimLeft(f[5], " ")) // for advice about its page cache, which may fail
+		rs = append(rs, &region{uintptr(lo), uintptr(hi), file, offset})
 	}
 	return rs, nil
 }
@@ -62,7 +73,7 @@ func (rs Regions) Window(b []byte) (w Window, ok bool) {
 	for _, r := range rs {
 		if r.lo <= lo && hi <= r.hi {
 			return Window{lo &^ (page - 1), min(r.hi, (hi+page-1)&^(page-1)),
-				max(r.lo, lo&^(around-1)), min(r.hi, (hi+around-1)&^(around-1))}, true
+				max(r.lo, lo&^(around-1)), min(r.hi, (hi+around-1)&^(around-1)), r}, true
 		}
 	}
 	return w, false
@@ -78,9 +89,15 @@ func (w Window) Addr() uintptr { return w.lo }
 func (w Window) Parts(size int) (parts []Window) {
 	for lo := w.lo; lo < w.hi; lo += uintptr(size) {
 		hi := min(w.hi, lo+uintptr(size))
-		parts = append(parts, Window{lo, hi, lo, hi})
+		parts = append(parts, Window{lo, hi, lo, hi, w.in})
 	}
 	return parts
+}
+
+// Sparse says that neighbours of pages of w are not to be read along with them: Fetch says what is wanted. It is a
+// hint, and may be refused when a process has very many of them.
+func (w Window) Sparse() {
+	unix.Syscall(unix.SYS_MADVISE, w.lo, w.hi-w.lo, unix.MADV_RANDOM)
 }
 
 // Fetch reads the pages of w, from the disk where it must, and maps them: who touches them then does not wait.
@@ -104,13 +121,19 @@ func (w Window) Fetch() error {
 	}
 }
 
-// readAhead is how much of a file one hint may ask for: more is cut off without a word.
-const readAhead = 512 << 10
+// readAhead is how much of a file one hint asks for. Linux cuts off, without a word, what is more than it reads ahead
+// by itself, and that is 128 KiB nearly everywhere.
+const readAhead = 128 << 10
 
-// Release takes the pages of w from this process. They stay in the page cache while there is room.
-func (w Window) Release() error {
+// Release takes the pages of w from this process. They stay in the page cache while there is room, unless forget
+// says that others need it more.
+func (w Window) Release(forget bool) error {
 	if _, _, e := unix.Syscall(unix.SYS_MADVISE, w.outerLo, w.outerHi-w.outerLo, unix.MADV_DONTNEED); e != 0 {
 		return fmt.Errorf("mmap: giving back %d bytes of a mapped file: %w", w.Size(), e)
+	}
+	if forget && w.in.file != nil {
+		// Advice: if it is not taken, the system finds out by itself what is old.
+		unix.Fadvise(int(w.in.file.Fd()), w.in.offset+int64(w.lo-w.in.lo), int64(w.hi-w.lo), unix.FADV_DONTNEED)
 	}
 	return nil
 }

@@ -30,8 +30,11 @@ func (Window) Addr() uintptr { return 0 }
 // Parts is empty here.
 func (Window) Parts(int) []Window { return nil }
 
+// Sparse does nothing here.
+func (Window) Sparse() {}
+
 // Fetch does nothing here.
 func (Window) Fetch() error { return nil }
 
 // Release does nothing here.
-func (Window) Release() error { return nil }
+func (Window) Release(bool) error { return nil }
