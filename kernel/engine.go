@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/haenyeo/haenyeo/internal/par"
@@ -46,7 +47,10 @@ type worker struct {
 	_     [64]byte  // keeps workers on cache lines of their own
 }
 
-// New makes an Engine. threads <= 0 means GOMAXPROCS. tier is one of Tiers(); "" takes the
+// MaxThreads is the most that New accepts.
+const MaxThreads = par.MaxThreads
+
+// New makes an Engine. threads <= 0 means GOMAXPROCS, more than MaxThreads are an error. tier is one of Tiers(); "" takes the
 // environment variable HAENYEO_CPU, and lets a probe choose when that is empty too.
 func New(threads int, tier string) (*Engine, error) {
 	if tier == "" {
@@ -55,6 +59,9 @@ func New(threads int, tier string) (*Engine, error) {
 	t, err := parseTier(tier)
 	if err != nil {
 		return nil, err
+	}
+	if threads > MaxThreads {
+		return nil, fmt.Errorf("kernel: %d threads: at most %d are possible", threads, MaxThreads)
 	}
 	e := &Engine{pool: par.New(threads), tier: t.name, isa: t.isa, vec: newVector(t.isa), direct: newDirect(t.isa)}
 	e.chooseRoutes(t, tier != "")

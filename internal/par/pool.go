@@ -66,13 +66,18 @@ const (
 	lazySpin  = 200 * time.Microsecond
 )
 
+// MaxThreads is the largest pool: more than any machine has processors, and few enough to be counted in
+// the state.
+const MaxThreads = 4096
+
 // New starts a pool. threads <= 0 means GOMAXPROCS, which follows the processors that the process
-// may use.
+// may use; more than MaxThreads are as many.
 func New(threads int) *Pool {
 	procs := runtime.GOMAXPROCS(0)
 	if threads <= 0 {
 		threads = procs
 	}
+	threads = min(threads, MaxThreads)
 	// With fewer processors than threads, whoever spins keeps the others from running.
 	p := &Pool{threads: threads, spin: threads <= procs && threads <= runtime.NumCPU()}
 	for w := 1; w < threads; w++ {

@@ -54,6 +54,19 @@ func TestRunHandlesEveryIndexOnce(t *testing.T) {
 	}
 }
 
+// More threads than the state can count would never be waited for rightly.
+func TestThreadsAreBounded(t *testing.T) {
+	p := New(1<<16 + 2)
+	defer p.Close()
+	if p.Threads() != MaxThreads {
+		t.Errorf("%d threads, want %d", p.Threads(), MaxThreads)
+	}
+	task := &failing{at: func(int) bool { return false }}
+	if p.Run(2*MaxThreads, task); task.done.Load() != 2*MaxThreads {
+		t.Errorf("%d of %d indices were handled", task.done.Load(), 2*MaxThreads)
+	}
+}
+
 // TestWritesAreSeen relies on the race detector as well: what a task writes, Run's caller reads.
 func TestWritesAreSeen(t *testing.T) {
 	p := New(4)
