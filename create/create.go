@@ -49,6 +49,9 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 			return train.Done{}, err
 		}
 		rec = &record{Version: recordVersion, Request: r, Plan: *p, Corpus: corpusName(c)}
+		if rec.Request.Data, err = absolute(r.Data); err != nil {
+			return train.Done{}, err
+		}
 	}
 	p := &rec.Plan
 	if r.Emit != nil {

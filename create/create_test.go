@@ -252,7 +252,8 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := request(t)
-	r.Data = whole.Data
+	t.Chdir(filepath.Dir(whole.Data[0]))
+	r.Data = []string{filepath.Base(whole.Data[0])} // a relative path
 	for _, stop := range []int{5, 11} {
 		ctx, cancel := context.WithCancel(context.Background())
 		r.Emit = func(e train.Event) {
@@ -272,6 +273,7 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 			t.Errorf("into an unfinished directory: %v", err)
 		}
 		r = Request{Out: r.Out, Resume: true, Engine: r.Engine, Logger: r.Logger} // no other flags
+		t.Chdir(t.TempDir())                                                      // from anywhere
 	}
 	wrong := r
 	wrong.Seed = 9

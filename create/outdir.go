@@ -81,6 +81,19 @@ func lookAt(dir string, resume bool) (*record, error) {
 	return &rec, nil
 }
 
+// absolute makes the paths of a record good in every working directory.
+func absolute(paths []string) ([]string, error) {
+	var all []string
+	for _, p := range paths {
+		abs, err := filepath.Abs(p)
+		if err != nil {
+			return nil, fmt.Errorf("create: data: %w", err)
+		}
+		all = append(all, abs)
+	}
+	return all, nil
+}
+
 // isFinished says whether the run in dir came to its end.
 func isFinished(dir string) (bool, error) {
 	events, err := train.ReadLog(filepath.Join(dir, train.LogName))
