@@ -127,6 +127,9 @@ func (m *Model) Config() *model.Config { return m.net.Config() }
 // Tokenizer returns the tokenizer, nil if the model has none.
 func (m *Model) Tokenizer() *tokenizer.Tokenizer { return m.tok }
 
+// End returns the ids that end a text. They must not be changed.
+func (m *Model) End() []int32 { return m.end }
+
 // Sampling returns what the model's makers recommend; greedy if they say nothing.
 func (m *Model) Sampling() infer.Sampling { return m.sampling }
 

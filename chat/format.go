@@ -105,6 +105,9 @@ func (f *Format) Name() string { return f.name }
 // Thinking says whether replies begin with reasoning.
 func (f *Format) Thinking() Thinking { return f.kind.thinking }
 
+// CallsTools says whether models of this format can be given tools and their calls be read.
+func (f *Format) CallsTools() bool { return f.calls() != noCalls }
+
 // Stops lists the texts of the tokens that end a reply, beside the tokenizer's EOS.
 func (f *Format) Stops() []string {
 	if f.eos == "" {

@@ -39,6 +39,7 @@ type grammar struct {
 	Perplexity perplexityCmd `cmd:"" group:"run" help:"Measure how well a model predicts a text, alone or against another."`
 	Inspect    inspectCmd    `cmd:"" group:"run" help:"Say what a model file is."`
 	Convert    convertCmd    `cmd:"" group:"run" help:"Convert safetensors to GGUF, or back."`
+	Serve      serveCmd      `cmd:"" group:"run" help:"Answer clients of the OpenAI, DeepSeek, Anthropic and Ollama APIs."`
 	Pull       pullCmd       `cmd:"" group:"run" help:"Fetch a model from a hub."`
 
 	Doctor  doctorCmd  `cmd:"" group:"know" help:"Say what this machine can do, and which kernels it uses."`
@@ -126,6 +127,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (g *globals) check() error {
 	if g.Threads < 0 {
 		return fmt.Errorf("--threads %d: give 0 (all) or more", g.Threads)
+	}
+	if g.Threads > kernel.MaxThreads {
+		return fmt.Errorf("--threads %d: give at most %d", g.Threads, kernel.MaxThreads)
 	}
 	if tiers := kernel.Tiers(); g.CPU != "" && !slices.Contains(tiers, g.CPU) {
 		return fmt.Errorf("--cpu %q: this machine has %s", g.CPU, strings.Join(tiers, ", "))

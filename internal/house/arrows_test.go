@@ -25,13 +25,13 @@ var layers = [][]string{
 	{"optim", "infer", "export"},
 	{"train"},
 	{"create"},
-	{"internal/bench"},
+	{"internal/bench", "serve"},
 	{""}, // the root package
 	{"cmd/haenyeo"},
 }
 
 // engine is ring 0: packages that other programs import for the engine alone.
-var engine = []string{"kernel", "quant", "format/", "tokenizer", "chat", "hub", "model", "weights", "forward", "infer", "optim", "train", "corpus", "eval/", "export", "create", "internal/"}
+var engine = []string{"kernel", "quant", "format/", "tokenizer", "chat", "hub", "model", "weights", "forward", "infer", "serve", "optim", "train", "corpus", "eval/", "export", "create", "internal/"}
 
 // engineModules are the only modules outside the standard library that ring 0 may import.
 var engineModules = []string{"golang.org/x/", "github.com/klauspost/compress"}

@@ -1,0 +1,203 @@
+package main
+
+// The serve command: models behind HTTP.
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/haenyeo/haenyeo"
+	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/infer"
+	"github.com/haenyeo/haenyeo/internal/regular"
+	"github.com/haenyeo/haenyeo/serve"
+)
+
+type serveCmd struct {
+	Models     []string      `arg:"" name:"model" help:"Model directory, .gguf file, or the name of a model that was pulled; the first answers who names none."`
+	Addr       string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen. Default: ${default}."`
+	APIKeyFile string        `name:"api-key-file" placeholder:"FILE" help:"Let in who sends one of these keys: one a line, as it is or as sha256:HEX. Without it, everybody on this machine; a key is made where --addr is not this machine alone."`
+	Host       []string      `placeholder:"NAME" help:"A name of this server, where browsers on other machines ask it without a key."`
+	Origin     []string      `placeholder:"URL" help:"Let pages of this server ask, such as https://example.org."`
+	Context    int           `placeholder:"N" help:"Tokens that prompt and answer may have together. Default: the model's window, or what of it fits into memory."`
+	Format     string        `placeholder:"NAME" help:"How conversations are written for the models: ${formats}. Default: as they were trained."`
+	Queue      int           `default:"64" placeholder:"N" help:"Requests that may wait for a model; further ones are answered 429. Default: ${default}."`
+	Deadline   time.Duration `placeholder:"TIME" help:"Longest time for an answer, waiting included. Default: no limit."`
+	Drain      time.Duration `default:"30s" placeholder:"TIME" help:"How long answers under way may go on after SIGTERM. Default: ${default}."`
+	MaxBody    int64         `default:"33554432" placeholder:"BYTES" help:"Largest request. Default: ${default}."`
+	arithmetic
+}
+
+func (serveCmd) Help() string {
+	return "Answers clients of the OpenAI, DeepSeek, Anthropic and Ollama APIs. Log lines go to stdout; with --json they are JSON objects. SIGTERM and Ctrl-C let answers under way end first.\n\n" +
+		"Example:\n\n\thaenyeo serve my-model\n\tcurl http://127.0.0.1:8080/v1/chat/completions -d '{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}'"
+}
+
+// maxKeyFile bounds a file of keys.
+const maxKeyFile = 8 << 20
+
+func (c *serveCmd) Run(a *app) error {
+	switch {
+	case c.Context < 0:
+		return misuse("--context %d: give 1 or more, or 0 for the model's window", c.Context)
+	case c.Queue < 1:
+		return misuse("--queue %d: give 1 or more", c.Queue)
+	case c.MaxBody < 1:
+		return misuse("--max-body %d: give 1 or more", c.MaxBody)
+	case c.Deadline < 0 || c.Drain <= 0:
+		return misuse("--deadline and --drain are times such as 90s, --drain more than 0")
+	}
+	o := serve.Options{
+		Hosts: c.Host, Origins: c.Origin, Queue: c.Queue, MaxBody: c.MaxBody, Deadline: c.Deadline, Drain: c.Drain, Log: a.log,
+		Access: func(x serve.Access) { a.show(x) },
+	}
+	var err error
+	if o.Keys, err = c.keys(a); err != nil {
+		return err
+	}
+	var models []*serve.Model
+	for _, name := range c.Models {
+		opened, err := a.open(name, c.arithmetic)
+		if err != nil {
+			return err
+		}
+		defer opened.Close()
+		served, err := c.model(a, name, opened)
+		if err != nil {
+			return err
+		}
+		models = append(models, served)
+	}
+	s, err := serve.New(models, o)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", c.Addr)
+	if err != nil {
+		return fmt.Errorf("serve: %w", err)
+	}
+	for _, m := range models {
+		a.say("serving %s, %d tokens of context, at http://%s", m.Name, m.Context, l.Addr())
+	}
+	return s.Serve(a.ctx, l)
+}
+
+// show prints a record of the access log.
+func (a *app) show(x serve.Access) {
+	if a.JSON {
+		a.emit(x) // a log that nobody reads stops nothing
+		return
+	}
+	tokens := ""
+	if x.Model != "" {
+		tokens = fmt.Sprintf("  %d (%d cached) + %d tokens", x.Prompt, x.Cached, x.Answer)
+	}
+	if x.Error != "" {
+		tokens += fmt.Sprintf("  %q", x.Error)
+	}
+	a.print("%s  %d  %s %q  %.3fs%s", x.Time.Format("15:04:05"), x.Status, x.Method, x.Path, x.Duration, tokens)
+}
+
+// keys reads the file of keys, or makes one where others than this machine could ask.
+func (c *serveCmd) keys(a *app) (serve.Keys, error) {
+	if c.APIKeyFile != "" {
+		text, err := regular.ReadFile(home(c.APIKeyFile), maxKeyFile)
+		if err != nil {
+			return serve.Keys{}, fmt.Errorf("serve: %w", err)
+		}
+		return serve.ParseKeys(string(text))
+	}
+	host, _, err := net.SplitHostPort(c.Addr)
+	if err != nil {
+		return serve.Keys{}, misuse("--addr %q: give HOST:PORT, such as 127.0.0.1:8080", c.Addr)
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return serve.Keys{}, nil
+	}
+	b := make([]byte, 24)
+	rand.Read(b) // it never fails
+	key := "hk-" + hex.EncodeToString(b)
+	a.say("others than this machine can ask, so a key is needed: %s (until this server ends; --api-key-file keeps keys)", key)
+	return serve.ParseKeys(key)
+}
+
+// model makes what is served of an opened model.
+func (c *serveCmd) model(a *app, name string, m *haenyeo.Model) (*serve.Model, error) {
+	if m.Tokenizer() == nil {
+		return nil, errors.New("serve: the model has no tokenizer that this program knows")
+	}
+	served := &serve.Model{
+		Name: nameOf(name), Tokenizer: m.Tokenizer(), Parallel: 1, Vocab: m.Config().VocabSize, Sampling: m.Sampling(), End: m.End(),
+	}
+	talk, err := m.NewChat(c.Format, c.Context)
+	switch {
+	case err == nil:
+		served.Format, served.Sampling, served.Context = talk.Format(), talk.Sampling, talk.Context()
+	case c.Format != "":
+		return nil, err
+	default:
+		a.log.Warn("the model can only continue texts", "why", err)
+		if talk, err = m.NewChat("raw", c.Context); err != nil {
+			return nil, err
+		}
+		served.Context = talk.Context()
+	}
+	session, err := infer.NewSession(m.Net(), served.Context)
+	if err != nil {
+		return nil, err
+	}
+	served.Engine = serve.NewSingle(session, served.Context)
+	served.Details, served.Published, err = details(m)
+	return served, err
+}
+
+// nameOf is what clients call a model: its name on the command line, without what says where it lies.
+func nameOf(name string) string {
+	if _, err := os.Lstat(name); err != nil {
+		return name // of a model in the cache
+	}
+	if abs, err := filepath.Abs(name); err == nil {
+		name = abs
+	}
+	return strings.TrimSuffix(filepath.Base(name), ".gguf")
+}
+
+// details gathers what clients show of a model.
+func details(m *haenyeo.Model) (serve.Details, time.Time, error) {
+	src := m.Source()
+	sum, err := src.Fingerprint()
+	if err != nil {
+		return serve.Details{}, time.Time{}, err
+	}
+	params, _ := m.Config().Sizes()
+	d := serve.Details{Family: m.Config().ModelType, Format: "safetensors", Parameters: params, Digest: hex.EncodeToString(sum[:])}
+	path := filepath.Join(src.Dir(), "config.json")
+	r := newInspection()
+	if f := src.GGUF(); f != nil {
+		d.Format, path = "gguf", src.Dir()
+		r.gguf(f)
+	} else {
+		files, err := safetensors.OpenDir(src.Dir())
+		if err != nil {
+			return d, time.Time{}, err
+		}
+		defer files.Close()
+		r.safetensors(files)
+	}
+	if r.sortTypes(); len(r.Types) > 0 {
+		d.Stored = r.Types[0].Type
+	}
+	d.Bytes = r.Bytes
+	info, err := os.Stat(path)
+	if err != nil {
+		return d, time.Time{}, fmt.Errorf("serve: %w", err)
+	}
+	return d, info.ModTime(), nil
+}

@@ -1,0 +1,72 @@
+package serve
+
+// What computes, and the models it computes with.
+
+import (
+	"context"
+	"time"
+
+	"github.com/haenyeo/haenyeo/chat"
+	"github.com/haenyeo/haenyeo/infer"
+	"github.com/haenyeo/haenyeo/tokenizer"
+)
+
+// Engine makes completions, called by many goroutines at once. Its Generate is that of package infer: emit receives the
+// text piece by piece, and an end of ctx ends it within a step of the model.
+type Engine interface {
+	Generate(ctx context.Context, q infer.Request, emit func(text string) error) (infer.Result, error)
+}
+
+// Model is a model that is served.
+type Model struct {
+	Name      string   // what clients call it
+	Aliases   []string // and what else
+	Tokenizer *tokenizer.Tokenizer
+	Format    *chat.Format // nil: it only continues texts
+	Engine    Engine
+	Parallel  int            // requests that the engine works on at a time
+	Context   int            // tokens that prompt and answer may have together
+	Vocab     int            // rows of its logits
+	Sampling  infer.Sampling // where the client does not say
+	End       []int32        // ids that end a text
+	Published time.Time      // of its files
+	Details   Details
+
+	gate *gate
+}
+
+// Details is what clients show to people.
+type Details struct {
+	Family     string // model_type of config.json
+	Format     string // gguf or safetensors
+	Parameters int64  // 0: not known
+	Bytes      int64
+	Stored     string // the type that most of it is stored in
+	Digest     string // hexadecimal SHA-256 that tells it from others
+}
+
+// Single is an engine that works on one request at a time, in one context: a request that begins as the last one did is
+// read from where they part.
+type Single struct {
+	turn    chan *infer.Session // holds the session while nobody uses it
+	context int
+}
+
+// NewSingle makes an engine over a session of at most context tokens.
+func NewSingle(session *infer.Session, context int) *Single {
+	e := &Single{turn: make(chan *infer.Session, 1), context: context}
+	e.turn <- session
+	return e
+}
+
+// Generate implements Engine. Callers wait for each other.
+func (e *Single) Generate(ctx context.Context, q infer.Request, emit func(text string) error) (infer.Result, error) {
+	select {
+	case session := <-e.turn:
+		defer func() { e.turn <- session }()
+		q.Window = e.context
+		return infer.Generate(ctx, session, q, emit)
+	case <-ctx.Done():
+		return infer.Result{}, context.Cause(ctx)
+	}
+}
