@@ -120,7 +120,8 @@ type Options struct {
 	// Effort is how long to think, where a generation has levels of it: V4 and V4.1. Empty is the generation's default.
 	Effort string
 
-	// KeepThinking keeps the reasoning of earlier turns, where a generation leaves the choice: V4 and V4.1.
+	// KeepThinking keeps the reasoning of earlier turns, where a generation leaves the choice: V4 and V4.1. In V3.2,
+	// which always drops it, it keeps the developer messages of earlier turns.
 	KeepThinking bool
 
 	Tools          []Tool

@@ -29,10 +29,10 @@ type lightning struct {
 //	q [n,heads,dim] written   w [n,heads] written   cq [n,Q] query latent   x [n,D]
 func (x *lightning) queries(p *pass, q, w, cq, in []float32) {
 	p.linear(q, x.heads*x.dim, x.wq, cq, x.wq.K, false)
+	p.spoil(q, x.heads*x.dim) // before rounding, which makes numbers of everything
 	x.rope.rotate(p, kernel.View{Data: q[x.at:], Row: x.heads * x.dim, Head: x.dim}, x.heads, false)
 	x.roundRows(p, q, p.n*x.heads)
 	p.linear(w, x.heads, x.weights, in, x.weights.K, false)
-	p.spoil(q, x.heads*x.dim)
 	p.spoil(w, x.heads)
 	scale := float32(1 / math.Sqrt(float64(x.dim)*float64(x.heads)))
 	for i := range w {

@@ -104,7 +104,12 @@ func (t *routerTask) Do(_, i int) {
 		t.weights(s, t.ids[i*r.k:][:r.k], t.w[i*r.k:][:r.k])
 		return
 	}
+	var bad float32 // 0, or NaN where a logit is not finite: a sigmoid would make a number of it
+	for _, z := range s {
+		bad += z - z
+	}
 	r.score(s)
+	s[0] += bad
 	a := t.biased[i*r.e:][:r.e]
 	copy(a, s)
 	for j, b := range r.bias {

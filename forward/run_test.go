@@ -422,12 +422,14 @@ func TestNaNRouter(t *testing.T) {
 				continue
 			}
 			was := p.Data[len(p.Data)-1]
-			p.Data[len(p.Data)-1] = float32(math.NaN())
-			n := fromModel(t, m, Options{})
-			for _, tokens := range [][]int32{{7}, {3, 7, 5}} {
-				err := n.Run(context.Background(), []*Step{{Cache: newCache(t, n, 10), Tokens: tokens}})
-				if err == nil || !strings.Contains(err.Error(), "NaN") {
-					t.Errorf("%s, %s: %v", name, p.Name, err)
+			for _, bad := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+				p.Data[len(p.Data)-1] = float32(bad)
+				n := fromModel(t, m, Options{})
+				for _, tokens := range [][]int32{{7}, {3, 7, 5}} {
+					err := n.Run(context.Background(), []*Step{{Cache: newCache(t, n, 10), Tokens: tokens}})
+					if err == nil || !strings.Contains(err.Error(), "NaN") {
+						t.Errorf("%s, %s, %v: %v", name, p.Name, bad, err)
+					}
 				}
 			}
 			p.Data[len(p.Data)-1] = was
