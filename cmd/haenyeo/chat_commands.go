@@ -25,16 +25,16 @@ type command struct {
 func commands() []command {
 	return []command{
 		{[]string{"help", "?"}, "", "this list", (*talk).help},
-		{[]string{"system"}, "[TEXT]", "what the model is told before the conversation; - takes it away", (*talk).system},
-		{[]string{"think"}, "[on|off|show|hide]", "whether the model thinks first, and whether that is shown", (*talk).think},
+		{[]string{"system"}, "[TEXT]", "what the model is told first; - takes it away", (*talk).system},
+		{[]string{"think"}, "[on|off|show|hide]", "whether the model thinks, and that is shown", (*talk).think},
 		{[]string{"show"}, "", "the last thought (Ctrl-T, also while it comes)", func(t *talk, _ string) error { t.unfold(); return nil }},
 		{[]string{"regenerate", "retry"}, "", "another answer to the last message", (*talk).regenerate},
 		{[]string{"continue"}, "", "go on with an answer that was stopped", (*talk).goOn},
 		{[]string{"undo"}, "", "take the last message and its answer away", (*talk).undo},
 		{[]string{"clear", "new"}, "", "begin anew; the system message stays", (*talk).clear},
-		{[]string{"save"}, "[FILE]", "keep the conversation, with what the model has read of it", (*talk).save},
+		{[]string{"save"}, "[FILE]", "keep the conversation and what was read of it", (*talk).save},
 		{[]string{"load"}, "FILE", "go on with one that was kept", (*talk).load},
-		{[]string{"set"}, "[NAME VALUE]", "how to answer: temperature, top-p, max-tokens, seed, ...", (*talk).set},
+		{[]string{"set"}, "[NAME VALUE]", "how to answer: temperature, seed, max-tokens, ...", (*talk).set},
 		{[]string{"stats"}, "", "tokens, speed and context so far", (*talk).stats},
 		{[]string{"exit", "quit", "bye"}, "", "leave", func(t *talk, _ string) error { t.over = true; return nil }},
 	}

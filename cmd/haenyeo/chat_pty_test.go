@@ -159,8 +159,26 @@ func TestChatAtATerminal(t *testing.T) {
 	if code := stop(); code != exitDone {
 		t.Errorf("status %d", code)
 	}
+	s, stop = sits(t, "--load="+file, "--no-history")
+	s.expect("4 messages of "+file, "assistant: - A haenyeo", "> ")
+	s.types("\x04")
+	if code := stop(); code != exitDone {
+		t.Errorf("loaded: status %d", code)
+	}
+}
+
+func TestChatHistoryIsPrivate(t *testing.T) {
+	t.Setenv("TERM", "xterm")
+	s, stop := sits(t)
+	s.expect("> ")
+	s.types("How deep is the sea?\r")
+	s.expect("Almost 11 km", "> ")
+	s.types("Hello\x03\x04") // never sent
+	if code := stop(); code != exitDone {
+		t.Errorf("status %d", code)
+	}
 	history, err := os.ReadFile(filepath.Join(os.Getenv("XDG_STATE_HOME"), "haenyeo", "history"))
-	if err != nil || !strings.HasPrefix(string(history), "\"How deep is the sea?\"\n") || strings.Contains(string(history), "Hello") {
+	if err != nil || string(history) != "\"How deep is the sea?\"\n" {
 		t.Errorf("the history holds %s, %v", history, err)
 	}
 }

@@ -60,6 +60,7 @@ func (c *chatCmd) converse(a *app, m *haenyeo.Model, conversation *haenyeo.Chat,
 	if c.Load != "" {
 		t.file = home(c.Load)
 		t.recount(reread)
+		t.recap()
 	}
 	return t.run()
 }
