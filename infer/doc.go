@@ -13,6 +13,19 @@
 //  6. Unless a limit is reached, the id alone is fed to the Stepper (one step), and the path begins again at 2.
 //
 // In: token ids and a Stepper. Out: ids, text and the reason why it ended. The functions stand in that order in
-// generate.go, sample.go and stop.go. session.go is a context that outlives an answer, sessionfile.go keeps it on
-// disk, fingerprint.go ties it to its tokenizer. perplexity.go measures a model on a text, alone or against another.
+// generate.go, reply.go, sample.go and stop.go. session.go is a context that outlives an answer, sessionfile.go keeps
+// it on disk, fingerprint.go ties it to its tokenizer. perplexity.go measures a model on a text, alone or against
+// another.
+//
+// # Many answers at once
+//
+// scheduler.go takes the place of Generate's loop: a Scheduler owns the model and steps the replies of many callers
+// together (sequence.go is one of them, admit.go says who comes in, stream.go is what a caller sees). prefix.go keeps
+// beginnings of prompts. An answer has the same bits alone and among others.
+//
+// # Several tokens in a step
+//
+// speculate.go guesses tokens ahead, in Generate and in a Scheduler, and proves that the text stays what it is.
+// ngrams.go guesses from the context, mtpdraft.go by the model's own prediction layer; pace.go measures whether it
+// pays.
 package infer

@@ -154,6 +154,8 @@ func (q *Request) validate() error {
 		return fmt.Errorf("infer: context window %d: must be 0 (no limit) or more", q.Window)
 	case q.Window > 0 && len(q.Tokens) > q.Window:
 		return fmt.Errorf("infer: the prompt has %d tokens, but the context window holds %d: shorten the prompt or ask for a longer context", len(q.Tokens), q.Window)
+	case q.Speculation.Most < 0:
+		return fmt.Errorf("infer: at most %d guesses: must be 0 (as many as pay) or more", q.Speculation.Most)
 	case q.TopLogprobs < 0 || q.TopLogprobs > 0 && !q.Logprobs:
 		return fmt.Errorf("infer: top logprobs %d: must be 0 or more, and go with logprobs", q.TopLogprobs)
 	case q.DRY.Multiplier > 0 && len(q.DRY.BreakerTexts) > 0 && q.TokenBytes == nil:

@@ -161,6 +161,7 @@ func TestGenerateRefuses(t *testing.T) {
 		"empty prompt": {MaxTokens: 1}, "negative limit": {Tokens: []int32{1}, MaxTokens: -1},
 		"empty stop": {Tokens: []int32{1}, Stop: []string{""}}, "temperature": {Tokens: []int32{1}, Sampling: Sampling{Temperature: math.Inf(1)}},
 		"prompt beyond the window": {Tokens: []int32{1, 2, 3}, MaxTokens: 1, Window: 2}, "negative window": {Tokens: []int32{1}, Window: -1},
+		"negative guesses":    {Tokens: []int32{1}, Speculation: Speculation{Most: -1}},
 		"top logprobs alone":  {Tokens: []int32{1}, TopLogprobs: 2},
 		"texts without bytes": {Tokens: []int32{1}, Sampling: Sampling{DRY: DRY{Multiplier: 1, Base: 2, Allowed: 2, BreakerTexts: []string{"x"}}}},
 	} {

@@ -33,7 +33,7 @@ import (
 type Speculation struct {
 	NGram bool // what followed the last few tokens when they stood in the context before
 	MTP   bool // by the model's multi-token prediction layer; forward.Options.MTP must be set
-	Most  int  // most guesses read in one step; 0: as many as forward.Short allows
+	Most  int  // most guesses read in one step; 0: as many as pay
 }
 
 func (s Speculation) on() bool { return s.NGram || s.MTP }

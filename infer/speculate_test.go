@@ -126,7 +126,7 @@ func mostProbable(logits []float32, k int) []int32 {
 // layer and from the context.
 func TestGuessingKeepsTheDistribution(t *testing.T) {
 	const (
-		answers     = 6000
+		answers     = 3000
 		length      = 4
 		temperature = 3 // at which all answers come
 	)
