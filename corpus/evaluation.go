@@ -8,6 +8,9 @@
 package corpus
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -91,6 +94,22 @@ func NewEvaluation(t *Tokens, b, rowTokens int, limit int64) (*Evaluation, error
 
 // Len returns the number of batches.
 func (e *Evaluation) Len() int { return (len(e.rows) + e.b - 1) / e.b }
+
+// Fingerprint names the batches: equal for equal tokens in equal rows.
+func (e *Evaluation) Fingerprint() string {
+	h := sha256.New()
+	var b Batch
+	for i := range e.Len() {
+		e.Fill(i, &b)
+		for _, ids := range [][]int32{b.Tokens, b.First, b.Targets} {
+			binary.Write(h, binary.LittleEndian, ids) // a hash takes everything
+		}
+	}
+	for _, r := range e.rows {
+		fmt.Fprintln(h, e.langs[r.lang].lang)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
 
 // Fill makes b batch i. The last one has fewer rows than the others.
 func (e *Evaluation) Fill(i int, b *Batch) {

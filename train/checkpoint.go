@@ -51,7 +51,8 @@ type state struct {
 	LRScale    float64         `json:"lr_scale"`
 	Retries    int             `json:"retries"`
 	Options    Options         `json:"options"`
-	Data       string          `json:"data"` // Source.Fingerprint
+	Data       string          `json:"data"`                 // Source.Fingerprint
+	Validation string          `json:"validation,omitempty"` // Evaluation.Fingerprint; "": none, or kept by an older program
 	Cursor     json.RawMessage `json:"cursor"`
 	Measured   bool            `json:"measured"` // what was due at this step
 	ValBPB     float64         `json:"val_bpb"`
@@ -163,7 +164,7 @@ func (r *run) state() ([]byte, error) {
 	}
 	s := state{
 		Version: checkpointVersion, Step: r.step, Tokens: r.tokens, OptimSteps: r.optimizer.Steps(),
-		LRScale: r.lrScale, Retries: r.retries, Options: r.opt, Data: r.Source.Fingerprint(), Cursor: cursor,
+		LRScale: r.lrScale, Retries: r.retries, Options: r.opt, Data: r.Source.Fingerprint(), Validation: r.validation, Cursor: cursor,
 		Measured: r.measured, ValBPB: r.val, RecentLoss: r.recent[:],
 		Seconds: r.seconds(), Tier: r.Engine.Tier(), Batch: r.Plan.Batch, Seq: r.Plan.Seq,
 	}

@@ -24,7 +24,8 @@
 //
 // # Caveats
 //
-// A checkpoint names its options, configuration and data. A run that continues with others would
+// A checkpoint names its options, configuration, data and validation text (those that older programs
+// wrote do not name the last, and are taken up with any). A run that continues with others would
 // be neither the old nor a new one, so it is refused: start a new run from the checkpoint, which is
 // a model directory.
 //

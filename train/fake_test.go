@@ -176,9 +176,11 @@ func (s *fakeSource) Seek(cursor []byte) error {
 func (s *fakeSource) Fingerprint() string { return "fake" + s.name }
 
 // evaluation is two texts in two languages, of which every byte is a token.
-func evaluation(t testing.TB) *corpus.Evaluation {
+func evaluation(t testing.TB) *corpus.Evaluation { return evaluationOf(t, "abcabcabc") }
+
+func evaluationOf(t testing.TB, korean string) *corpus.Evaluation {
 	docs := func(yield func(corpus.Document, error) bool) {
-		_ = yield(corpus.Document{Text: "abcabcabc", Lang: "ko"}, nil) && yield(corpus.Document{Text: "bbb", Lang: "id"}, nil)
+		_ = yield(corpus.Document{Text: korean, Lang: "ko"}, nil) && yield(corpus.Document{Text: "bbb", Lang: "id"}, nil)
 	}
 	tokens, err := corpus.Tokenize(t.Context(), docs, corpus.TokenOptions{
 		Vocab: fakeVocab, BOS: 0, EOS: 1,

@@ -199,6 +199,9 @@ func (r *run) sameRun(path string, s state) error {
 		}
 		return fmt.Errorf("the data has changed since%s: bring back the old files%s", which, anew)
 	}
+	if s.Validation != "" && s.Validation != r.validation && d == "" {
+		return fmt.Errorf("the validation text has changed since: bring back the old files%s", anew)
+	}
 	if d != "" {
 		return fmt.Errorf("it belongs to a run with other options: %s%s", d, anew)
 	}

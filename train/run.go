@@ -149,6 +149,8 @@ type run struct {
 	batch     model.Batch
 	log       *runLog // nil without Dir
 
+	validation string // names the validation text, "" without one
+
 	step    int
 	tokens  int64
 	lrScale float64 // halved by every retry
@@ -189,6 +191,9 @@ func prepare(job Job) (*run, error) {
 	var err error
 	if r.optimizer, err = optim.New(r.Engine, params, r.opt.optim()); err != nil {
 		return nil, err
+	}
+	if r.Dir != "" && r.Validation != nil {
+		r.validation = r.Validation.Fingerprint()
 	}
 	return r, nil
 }

@@ -282,6 +282,7 @@ func TestCheckpointOfAnotherRunIsRefused(t *testing.T) {
 	for name, change := range map[string]func(*Job, *fakeModel){
 		"lr was 0.05 and is now 0.06": func(j *Job, _ *fakeModel) { j.Options.LR = 0.06 },
 		"another configuration":       func(_ *Job, m *fakeModel) { m.config.RopeTheta = 77 },
+		"the validation text has":     func(j *Job, _ *fakeModel) { j.Validation = evaluationOf(t, "abcabcabd") },
 		"the data has changed":        func(j *Job, _ *fakeModel) { j.Source = &fakeSource{name: "2"} },
 		"newer version": func(j *Job, _ *fakeModel) {
 			p := filepath.Join(j.Dir, checkpointsDir, "step-12", stateFile)
