@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -24,7 +25,11 @@ type goldenTensor struct {
 
 func readGolden(t *testing.T, name string) golden {
 	t.Helper()
-	data, err := os.ReadFile("testdata/" + name + ".safetensors")
+	dir := "testdata"
+	if root := os.Getenv("HAENYEO_GOLDEN"); root != "" {
+		dir = filepath.Join(root, "ops")
+	}
+	data, err := os.ReadFile(filepath.Join(dir, name+".safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}

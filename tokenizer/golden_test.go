@@ -156,12 +156,12 @@ func checkRows(t *testing.T, tok *Tokenizer, rows []row) {
 // tokens before and after the others.
 func TestTrainGolden(t *testing.T) {
 	docs := goldenCorpus(t)
-	want := strings.Split(strings.TrimSuffix(string(readFileT(t, "testdata/bpe_train/merges.txt.zst")), "\n"), "\n")
-	reference, err := Parse(readFileT(t, "testdata/bpe_train/tokenizer.json.zst"), nil)
+	want := strings.Split(strings.TrimSuffix(string(readFileT(t, trained("merges.txt"))), "\n"), "\n")
+	reference, err := Parse(readFileT(t, trained("tokenizer.json")), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows := readLines[row](t, "testdata/bpe_train/encodings.jsonl.zst")
+	rows := readLines[row](t, trained("encodings.jsonl"))
 	for _, c := range []struct {
 		name    string
 		special []AddedToken
@@ -206,9 +206,17 @@ func TestTrainGolden(t *testing.T) {
 	}
 }
 
+// trained is the path of a file of the golden case bpe_train.
+func trained(name string) string {
+	if root := os.Getenv("HAENYEO_GOLDEN"); root != "" {
+		return filepath.Join(root, "bpe_train", name)
+	}
+	return "testdata/bpe_train/" + name + ".zst"
+}
+
 func goldenCorpus(t testing.TB) (docs []string) {
 	t.Helper()
-	for _, d := range readLines[struct{ Text string }](t, "testdata/bpe_train/corpus.jsonl.zst") {
+	for _, d := range readLines[struct{ Text string }](t, trained("corpus.jsonl")) {
 		docs = append(docs, d.Text)
 	}
 	return docs
