@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -38,7 +39,7 @@ type grammar struct {
 	Logits     logitsCmd     `cmd:"" group:"run" help:"Print the logits after every token."`
 	Perplexity perplexityCmd `cmd:"" group:"run" help:"Measure how well a model predicts a text, alone or against another."`
 	Inspect    inspectCmd    `cmd:"" group:"run" help:"Say what a model file is."`
-	Convert    convertCmd    `cmd:"" group:"run" help:"Convert safetensors to GGUF, or back."`
+	Convert    convertCmd    `cmd:"" group:"run" help:"Convert a model between GGUF and safetensors, or quantise it."`
 	Serve      serveCmd      `cmd:"" group:"run" help:"Answer clients of the OpenAI, DeepSeek, Anthropic and Ollama APIs."`
 	Pull       pullCmd       `cmd:"" group:"run" help:"Fetch a model from a hub."`
 
@@ -103,7 +104,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if len(args) == 0 {
 		args = []string{"--help"}
 	}
-	command, err := parser.Parse(args)
+	command, err := parser.Parse(joinNegatives(args))
 	if help.err != nil {
 		return complain(stderr, help.err)
 	}
@@ -122,6 +123,25 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	a.close()
 	return a.status(err)
 }
+
+// joinNegatives writes --flag -1 as --flag=-1, so that it is the flag's own check that speaks: the parser takes
+// -1 for a flag of its own and advises values that are no better.
+func joinNegatives(args []string) []string {
+	var joined []string
+	for i, arg := range args {
+		if arg == "--" {
+			return append(joined, args[i:]...)
+		}
+		if last := len(joined) - 1; last >= 0 && negative.MatchString(arg) && strings.HasPrefix(joined[last], "--") && !strings.Contains(joined[last], "=") {
+			joined[last] += "=" + arg
+			continue
+		}
+		joined = append(joined, arg)
+	}
+	return joined
+}
+
+var negative = regexp.MustCompile(`^-(\d|\.\d|inf)`)
 
 // check refuses flags that no command can follow.
 func (g *globals) check() error {
