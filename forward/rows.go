@@ -27,9 +27,10 @@ type rowCache struct {
 	width int
 	x     []float32 // [room,width]
 
-	// In fewer bits a row is heads vectors, in which x has no part.
-	heads  int
-	packed kernel.Packed
+	// In fewer bits a row is heads vectors, in which x has no part. Those of a head follow each other, so that
+	// attention reads them in one stretch: vector h·room + t is that of head h and token t.
+	heads, room int
+	packed      kernel.Packed
 }
 
 // newRows makes an empty cache of rows of heads vectors [W] of type t. The last tail numbers of a vector are
@@ -58,9 +59,11 @@ func (c *rowCache) reserve(tokens int) {
 		c.x = rows(c.x, tokens, c.width)
 		return
 	}
-	data := make([]byte, tokens*c.rowBytes())
-	copy(data, c.packed.Data)
-	c.packed.Data = data
+	data, size := make([]byte, tokens*c.rowBytes()), c.packed.VectorBytes()
+	for h := range c.heads {
+		copy(data[h*tokens*size:], c.packed.Data[h*c.room*size:][:c.room*size])
+	}
+	c.packed.Data, c.room = data, tokens
 }
 
 func (c *rowCache) bytes(tokens int) int64 { return int64(tokens) * int64(c.rowBytes()) }
@@ -71,7 +74,7 @@ func (c *rowCache) put(p *pass, start int, rows []float32) {
 		copy(c.x[start*c.width:], rows)
 		return
 	}
-	if err := p.e.PackVectors(&c.packed, start*c.heads, rows, len(rows)/c.packed.Width); err != nil {
+	if err := p.e.PackVectors(&c.packed, start, c.heads, c.room, rows, len(rows)/c.packed.Width); err != nil {
 		p.fail(err)
 	}
 }
@@ -81,7 +84,7 @@ func (c *rowCache) view(w int) kernel.View {
 	if c.heads == 0 {
 		return kernel.View{Data: c.x, Row: c.width, Head: w}
 	}
-	return kernel.View{Packed: &c.packed, Row: c.heads, Head: 1}
+	return kernel.View{Packed: &c.packed, Row: 1, Head: c.room}
 }
 
 // entries is the rows as entries that all heads share; who sees which is left open.
@@ -95,16 +98,22 @@ func (c *rowCache) entries() kernel.Entries {
 // unpackedRows is how many rows are decoded at once where they are multiplied by matrices.
 const unpackedRows = 4096
 
-// some returns rows [lo,hi), up to unpackedRows of them, as float32 and their stride: where they lie, or decoded
+// some returns rows of one vector [lo,hi), up to unpackedRows of them, as float32 and their stride: where they lie, or decoded
 // to the arena.
 func (c *rowCache) some(p *pass, lo, hi int) (x []float32, ld int) {
 	if c.heads == 0 {
 		return c.x[lo*c.width:], c.width
 	}
-	ld = c.heads * c.packed.Stride()
+	ld = c.packed.Stride()
 	x = p.floats((hi - lo) * ld)
-	p.e.UnpackVectors(x, &c.packed, lo*c.heads, (hi-lo)*c.heads)
+	p.e.UnpackVectors(x, &c.packed, lo, hi-lo)
 	return x, ld
+}
+
+// stretch is the bytes of head h of tokens [lo,n).
+func (c *rowCache) stretch(h, lo, n int) []byte {
+	size := c.packed.VectorBytes()
+	return c.packed.Data[(h*c.room+lo)*size : (h*c.room+n)*size]
 }
 
 func (c *rowCache) save(w *stateWriter, lo, n int) {
@@ -112,7 +121,9 @@ func (c *rowCache) save(w *stateWriter, lo, n int) {
 		w.floats(c.x[lo*c.width : n*c.width])
 		return
 	}
-	w.bytes(c.packed.Data[lo*c.rowBytes() : n*c.rowBytes()])
+	for h := range c.heads {
+		w.bytes(c.stretch(h, lo, n))
+	}
 }
 
 func (c *rowCache) load(r *stateReader, lo, n int) {
@@ -120,7 +131,9 @@ func (c *rowCache) load(r *stateReader, lo, n int) {
 		r.floats(c.x[lo*c.width : n*c.width])
 		return
 	}
-	r.bytes(c.packed.Data[lo*c.rowBytes() : n*c.rowBytes()])
+	for h := range c.heads {
+		r.bytes(c.stretch(h, lo, n))
+	}
 }
 
 // rows is x with room for n rows of width floats.

@@ -27,10 +27,11 @@ func (p *Packed) body() int {
 // VectorBytes is the size of a vector.
 func (p *Packed) VectorBytes() int { return p.Type.Bytes(p.body()) + 2*p.Tail }
 
-// PackVectors writes x [vectors,Width] as the vectors of p from number at on. It fails on a number that p cannot hold.
-func (e *Engine) PackVectors(p *Packed, at int, x []float32, vectors int) error {
+// PackVectors writes x [vectors/heads,heads,Width]: row r of head h becomes vector h·room + at + r of p, so that the
+// vectors of a head follow each other. It fails on a number that p cannot hold.
+func (e *Engine) PackVectors(p *Packed, at, heads, room int, x []float32, vectors int) error {
 	t := &e.ops.pack
-	t.p, t.at, t.x, t.vectors = p, at, x, vectors
+	t.p, t.at, t.heads, t.room, t.x, t.vectors = p, at, heads, room, x, vectors
 	if t.workers == nil {
 		t.workers = make([]vectorWorker, e.pool.Threads())
 	}
@@ -51,10 +52,12 @@ const packVectors = 16 // of one task
 
 // packVectorsTask writes vectors; see PackVectors.
 type packVectorsTask struct {
-	p           *Packed
-	at, vectors int
-	x           []float32
-	workers     []vectorWorker
+	p         *Packed
+	at, heads int
+	room      int // vectors of a head
+	vectors   int
+	x         []float32
+	workers   []vectorWorker
 }
 
 type vectorWorker struct {
@@ -67,7 +70,7 @@ type vectorWorker struct {
 func (t *packVectorsTask) Do(worker, i int) {
 	w := &t.workers[worker]
 	for v := i * packVectors; v < min((i+1)*packVectors, t.vectors); v++ {
-		if err := t.p.put(&w.padded, t.at+v, t.x[v*t.p.Width:][:t.p.Width]); err != nil {
+		if err := t.p.put(&w.padded, v%t.heads*t.room+t.at+v/t.heads, t.x[v*t.p.Width:][:t.p.Width]); err != nil {
 			w.err = err
 		}
 	}

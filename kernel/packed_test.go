@@ -20,10 +20,10 @@ func packed(t *testing.T, e *Engine, p Packed, vectors int) (*Packed, []float32)
 	p.Data = make([]byte, vectors*p.VectorBytes())
 	// In two calls, as a cache grows.
 	half := vectors / 2
-	if err := e.PackVectors(&p, 0, x, half); err != nil {
+	if err := e.PackVectors(&p, 0, 1, 0, x, half); err != nil {
 		t.Fatal(err)
 	}
-	if err := e.PackVectors(&p, half, x[half*p.Width:], vectors-half); err != nil {
+	if err := e.PackVectors(&p, half, 1, 0, x[half*p.Width:], vectors-half); err != nil {
 		t.Fatal(err)
 	}
 	wide := make([]float32, vectors*p.Stride())
@@ -123,6 +123,35 @@ func TestPackedShared(t *testing.T) {
 	})
 }
 
+// Rows of several heads are kept head by head.
+func TestPackHeads(t *testing.T) {
+	e, err := New(2, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	const heads, room, tokens, w, at = 3, 50, 40, 5, 7
+	p := Packed{Type: quant.BF16, Width: w}
+	p.Data = make([]byte, heads*room*p.VectorBytes())
+	x := make([]float32, tokens*heads*w)
+	for i := range x {
+		x[i] = float32(i % 128) // exact in bf16
+	}
+	if err := e.PackVectors(&p, at, heads, room, x, tokens*heads); err != nil {
+		t.Fatal(err)
+	}
+	v := View{Packed: &p, Row: 1, Head: room}
+	var scratch []float32
+	for h := range heads {
+		y, ld := v.rows(e, &scratch, at, h, tokens)
+		for r := range tokens {
+			if got, want := y[r*ld:][:w], x[(r*heads+h)*w:][:w]; !slices.Equal(got, want) {
+				t.Fatalf("row %d of head %d is %v, want %v", r, h, got, want)
+			}
+		}
+	}
+}
+
 func TestPackRefuses(t *testing.T) {
 	e, err := New(2, "")
 	if err != nil {
@@ -137,11 +166,11 @@ func TestPackRefuses(t *testing.T) {
 		c.p.Data = make([]byte, 3*c.p.VectorBytes())
 		x := make([]float32, 3*c.p.Width)
 		x[c.p.Width+1] = c.x
-		if err := e.PackVectors(&c.p, 0, x, 3); err == nil || !strings.Contains(err.Error(), c.want) {
+		if err := e.PackVectors(&c.p, 0, 1, 0, x, 3); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%g as %v: %v", c.x, c.p.Type, err)
 		}
 		x[c.p.Width+1] = 1
-		if err := e.PackVectors(&c.p, 0, x, 3); err != nil {
+		if err := e.PackVectors(&c.p, 0, 1, 0, x, 3); err != nil {
 			t.Errorf("after an error: %v", err)
 		}
 	}
