@@ -33,12 +33,14 @@ func TestMessagesStreamBytes(t *testing.T) {
 		t.Errorf("header %v", h)
 	}
 	start := object(t, strings.SplitN(events(t, got)[0], "data: ", 2)[1])
-	n := int(at(t, start, "message", "usage", "input_tokens").(float64) + at(t, start, "message", "usage", "cache_read_input_tokens").(float64))
-	input := fmt.Sprintf(`"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":%d`, n-n/2, n/2)
+	n := int(at(t, start, "message", "usage", "input_tokens").(float64))
+	input := func(fresh, read int) string { // which is which is known at the end
+		return fmt.Sprintf(`"input_tokens":%d,"cache_creation_input_tokens":0,"cache_read_input_tokens":%d`, fresh, read)
+	}
 	var want strings.Builder
 	for _, e := range [][2]string{
 		{"message_start", fmt.Sprintf(`,"message":{"id":%q,"type":"message","role":"assistant","model":"actor","content":[],"stop_reason":null,"stop_sequence":null,"usage":{%s,"output_tokens":0}}}`,
-			at(t, start, "message", "id"), input)},
+			at(t, start, "message", "id"), input(n, 0))},
 		{"content_block_start", `,"index":0,"content_block":{"type":"thinking","thinking":"","signature":""}}`},
 		{"content_block_delta", `,"index":0,"delta":{"type":"thinking_delta","thinking":"S"}}`},
 		{"content_block_delta", `,"index":0,"delta":{"type":"thinking_delta","thinking":"o"}}`},
@@ -48,7 +50,7 @@ func TestMessagesStreamBytes(t *testing.T) {
 		{"content_block_delta", `,"index":1,"delta":{"type":"text_delta","text":"H"}}`},
 		{"content_block_delta", `,"index":1,"delta":{"type":"text_delta","text":"i"}}`},
 		{"content_block_stop", `,"index":1}`},
-		{"message_delta", `,"delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{` + input + `,"output_tokens":5}}`},
+		{"message_delta", `,"delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{` + input(n-n/2, n/2) + `,"output_tokens":5}}`},
 		{"message_stop", `}`},
 	} {
 		fmt.Fprintf(&want, "event: %[1]s\ndata: {\"type\":\"%[1]s\"%[2]s\n\n", e[0], e[1])

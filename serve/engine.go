@@ -45,28 +45,10 @@ type Details struct {
 	Digest     string // hexadecimal SHA-256 that tells it from others
 }
 
-// Single is an engine that works on one request at a time, in one context: a request that begins as the last one did is
-// read from where they part.
-type Single struct {
-	turn    chan *infer.Session // holds the session while nobody uses it
-	context int
-}
+// Batch is the engine over a scheduler, which steps the sequences of many requests together.
+type Batch struct{ *infer.Scheduler }
 
-// NewSingle makes an engine over a session of at most context tokens.
-func NewSingle(session *infer.Session, context int) *Single {
-	e := &Single{turn: make(chan *infer.Session, 1), context: context}
-	e.turn <- session
-	return e
-}
-
-// Generate implements Engine. Callers wait for each other.
-func (e *Single) Generate(ctx context.Context, q infer.Request, emit func(text string) error) (infer.Result, error) {
-	select {
-	case session := <-e.turn:
-		defer func() { e.turn <- session }()
-		q.Window = e.context
-		return infer.Generate(ctx, session, q, emit)
-	case <-ctx.Done():
-		return infer.Result{}, context.Cause(ctx)
-	}
+// Generate implements Engine.
+func (b Batch) Generate(ctx context.Context, q infer.Request, emit func(text string) error) (infer.Result, error) {
+	return b.Scheduler.Generate(ctx, q, 0, emit)
 }

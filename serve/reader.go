@@ -27,16 +27,12 @@ type reader struct {
 	usage   usage
 }
 
-// progress is called while the prompt is read.
-func (r *reader) progress(done, _ int) {
-	if r.told {
-		return
-	}
-	r.told = true
-	r.usage.reused = done
-	if r.choice == 0 {
+// progress is called while the prompt is read. How much of it was known is certain at the end only.
+func (r *reader) progress(int, int) {
+	if !r.told && r.choice == 0 {
 		r.box.put(event{kind: started, usage: r.usage})
 	}
+	r.told = true
 }
 
 // token is called for every token, before its text comes.

@@ -45,7 +45,7 @@ type sampling struct {
 type eventKind int
 
 const (
-	started   eventKind = iota // the prompt is being read: prompt, reused
+	started   eventKind = iota // the prompt is being read: usage.prompt
 	reasoning                  // text goes on the reasoning
 	content                    // text goes on the content
 	callStart                  // call begins; text is its name, id its id

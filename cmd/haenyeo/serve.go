@@ -3,6 +3,7 @@ package main
 // The serve command: models behind HTTP.
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -21,17 +22,19 @@ import (
 )
 
 type serveCmd struct {
-	Models     []string      `arg:"" name:"model" help:"Model directory, .gguf file, or the name of a model that was pulled; the first answers who names none."`
-	Addr       string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen. Default: ${default}."`
-	APIKeyFile string        `name:"api-key-file" placeholder:"FILE" help:"Let in who sends one of these keys: one a line, as it is or as sha256:HEX. Without it, everybody on this machine; a key is made where --addr is not this machine alone."`
-	Host       []string      `placeholder:"NAME" help:"A name of this server, where browsers on other machines ask it without a key."`
-	Origin     []string      `placeholder:"URL" help:"Let pages of this server ask, such as https://example.org."`
-	Context    int           `placeholder:"N" help:"Tokens that prompt and answer may have together. Default: the model's window, or what of it fits into memory."`
-	Format     string        `placeholder:"NAME" help:"How conversations are written for the models: ${formats}. Default: as they were trained."`
-	Queue      int           `default:"64" placeholder:"N" help:"Requests that may wait for a model; further ones are answered 429. Default: ${default}."`
-	Deadline   time.Duration `placeholder:"TIME" help:"Longest time for an answer, waiting included. Default: no limit."`
-	Drain      time.Duration `default:"30s" placeholder:"TIME" help:"How long answers under way may go on after SIGTERM. Default: ${default}."`
-	MaxBody    int64         `default:"33554432" placeholder:"BYTES" help:"Largest request. Default: ${default}."`
+	Models      []string      `arg:"" name:"model" help:"Model directory, .gguf file, or the name of a model that was pulled; the first answers who names none."`
+	Addr        string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen. Default: ${default}."`
+	APIKeyFile  string        `name:"api-key-file" placeholder:"FILE" help:"Let in who sends one of these keys: one a line, as it is or as sha256:HEX. Without it, everybody on this machine; a key is made where --addr is not this machine alone."`
+	Host        []string      `placeholder:"NAME" help:"A name of this server, where browsers on other machines ask it without a key."`
+	Origin      []string      `placeholder:"URL" help:"Let pages of this server ask, such as https://example.org."`
+	Context     int           `placeholder:"N" help:"Tokens that prompt and answer may have together. Default: the model's window, or what of it fits into memory."`
+	Format      string        `placeholder:"NAME" help:"How conversations are written for the models: ${formats}. Default: as they were trained."`
+	Parallel    int           `default:"8" placeholder:"N" help:"Requests that a model works on at a time. Default: ${default}."`
+	PrefixBytes int64         `default:"536870912" placeholder:"BYTES" help:"Memory of a model for beginnings of prompts that may come again. Default: ${default}."`
+	Queue       int           `default:"64" placeholder:"N" help:"Requests that may wait for a model; further ones are answered 429. Default: ${default}."`
+	Deadline    time.Duration `placeholder:"TIME" help:"Longest time for an answer, waiting included. Default: no limit."`
+	Drain       time.Duration `default:"30s" placeholder:"TIME" help:"How long answers under way may go on after SIGTERM. Default: ${default}."`
+	MaxBody     int64         `default:"33554432" placeholder:"BYTES" help:"Largest request. Default: ${default}."`
 	arithmetic
 }
 
@@ -47,6 +50,10 @@ func (c *serveCmd) Run(a *app) error {
 	switch {
 	case c.Context < 0:
 		return misuse("--context %d: give 1 or more, or 0 for the model's window", c.Context)
+	case c.Parallel < 1:
+		return misuse("--parallel %d: give 1 or more", c.Parallel)
+	case c.PrefixBytes < 0:
+		return misuse("--prefix-bytes %d: give 0 (keep none) or more", c.PrefixBytes)
 	case c.Queue < 1:
 		return misuse("--queue %d: give 1 or more", c.Queue)
 	case c.MaxBody < 1:
@@ -73,6 +80,14 @@ func (c *serveCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
+		scheduler, err := infer.NewScheduler(opened.Net(), infer.SchedulerOptions{
+			Sequences: c.Parallel, Queue: c.Parallel + c.Queue, PrefixBytes: c.PrefixBytes,
+		})
+		if err != nil {
+			return err
+		}
+		defer scheduler.Close(context.Background()) // Serve has ended all requests
+		served.Engine = serve.Batch{Scheduler: scheduler}
 		models = append(models, served)
 	}
 	s, err := serve.New(models, o)
@@ -134,7 +149,7 @@ func (c *serveCmd) model(a *app, name string, m *haenyeo.Model) (*serve.Model, e
 		return nil, errors.New("serve: the model has no tokenizer that this program knows")
 	}
 	served := &serve.Model{
-		Name: nameOf(name), Tokenizer: m.Tokenizer(), Parallel: 1, Vocab: m.Config().VocabSize, Sampling: m.Sampling(), End: m.End(),
+		Name: nameOf(name), Tokenizer: m.Tokenizer(), Parallel: c.Parallel, Vocab: m.Config().VocabSize, Sampling: m.Sampling(), End: m.End(),
 	}
 	talk, err := m.NewChat(c.Format, c.Context)
 	switch {
@@ -149,11 +164,6 @@ func (c *serveCmd) model(a *app, name string, m *haenyeo.Model) (*serve.Model, e
 		}
 		served.Context = talk.Context()
 	}
-	session, err := infer.NewSession(m.Net(), served.Context)
-	if err != nil {
-		return nil, err
-	}
-	served.Engine = serve.NewSingle(session, served.Context)
 	served.Details, served.Published, err = details(m)
 	return served, err
 }
