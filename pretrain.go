@@ -6,7 +6,6 @@ package haenyeo
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -233,7 +232,10 @@ func (r *PretrainRequest) open(ctx context.Context, cfg *model.Config) (*data, e
 		return d, nil
 	}
 	if d.tok == nil {
-		return nil, errors.New("haenyeo: pretrain: text needs a tokenizer: name its directory")
+		if dir == "" {
+			return nil, train.Misusef("haenyeo: pretrain: text needs a tokenizer: name its directory (--tokenizer)")
+		}
+		return nil, fmt.Errorf("haenyeo: pretrain: text needs a tokenizer, and %q holds none (tokenizer.json): name its directory (--tokenizer)", dir)
 	}
 	if d.tok.VocabSize() > cfg.VocabSize {
 		return nil, fmt.Errorf("haenyeo: pretrain: the tokenizer in %q has %d tokens, but the model only %d: they do not belong together", dir, d.tok.VocabSize(), cfg.VocabSize)

@@ -195,6 +195,9 @@ func TestSkips(t *testing.T) {
 	if r.SkipCount != 9 || len(r.Skipped) != 9 {
 		t.Errorf("left out %v", r.Skipped)
 	}
+	if s := (&Report{Altered: 3}).Skips(); !strings.HasPrefix(s, "skipped 3 records: their text escapes half a surrogate pair") {
+		t.Error(s)
+	}
 	if s := r.Skips(); !strings.HasPrefix(s, "skipped 9 files: 4 not UTF-8, 3 binary, 2 UTF-16") {
 		t.Error(s)
 	}

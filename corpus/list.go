@@ -36,8 +36,8 @@ type entry struct {
 
 // Errors that a caller can tell apart.
 var (
-	// ErrNoText: the paths hold nothing to train on.
-	ErrNoText = errors.New("no text to train on")
+	// ErrNoText: the paths hold nothing to learn from or to measure on.
+	ErrNoText = errors.New("no text")
 	// ErrTooLittle: there is text, but not enough of it.
 	ErrTooLittle = errors.New("too little text")
 )

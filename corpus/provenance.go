@@ -171,5 +171,8 @@ func (r *Report) reasons() string {
 	case len(r.Files) == 0:
 		return "there are no files: give text, Markdown or JSONL files"
 	}
+	if r.Altered > 0 {
+		return r.altered() + ": write characters whole, in UTF-8 or as both halves"
+	}
 	return "the files have no letters in them: give text, Markdown or JSONL files"
 }

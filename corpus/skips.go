@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// Skips says in a line how many files were left out and why, by kind; "" when none was.
+// Skips says in a line how many files were left out and why, by kind, and how many records their encoding
+// alters; "" when there were none.
 func (r *Report) Skips() string {
 	if r.SkipCount == 0 {
-		return ""
+		return r.altered()
 	}
 	kinds := map[string]int{}
 	for _, s := range r.Skipped {
@@ -37,5 +38,19 @@ func (r *Report) Skips() string {
 	if len(r.Skipped) > 0 {
 		text += fmt.Sprintf(" (%q, for one)", r.Skipped[0].Path)
 	}
+	if altered := r.altered(); altered != "" {
+		text += "; " + altered
+	}
 	return text
+}
+
+// altered says how many records have text that cannot be had as it was written; "" when none has.
+func (r *Report) altered() string {
+	switch r.Altered {
+	case 0:
+		return ""
+	case 1:
+		return `skipped 1 record: its text escapes half a surrogate pair (such as \ud83d alone), which is no character`
+	}
+	return fmt.Sprintf(`skipped %d records: their text escapes half a surrogate pair (such as \ud83d alone), which is no character`, r.Altered)
 }

@@ -69,7 +69,7 @@ func decide(ctx context.Context, r *Request, c *corpus.Corpus, began time.Time) 
 	// One measurement of the smallest tells roughly about the others; the chosen one is measured.
 	best := candidates[0]
 	if need, free, ok := best.fits(); !ok {
-		return nil, fmt.Errorf("create: size %s needs about %d MB of memory and %d MB are free: choose a smaller size", best.Preset, need>>20, free>>20)
+		return nil, best.tooLarge(r, need, free)
 	}
 	s, err := best.measure(ctx, r)
 	if err != nil {
@@ -116,6 +116,20 @@ func (p *plan) fits() (need, free int64, ok bool) {
 	_, free = machine.Memory()
 	need = train.Memory(&p.config, p.Batch, p.Seq) + baseMB<<20
 	return need, free, free <= 0 || need <= free
+}
+
+// tooLarge is the error of a model that does not fit, which the vocabulary that was asked for may be to blame for.
+func (p *plan) tooLarge(r *Request, need, free int64) error {
+	what, less := "size "+p.Preset, "choose a smaller size (--size)"
+	usual := *p
+	if preset, err := findPreset(p.Preset); err != nil {
+		what, less = "the model of this configuration", "make it smaller"
+	} else if usual.config = preset.forVocab(preset.vocab); p.Vocab > preset.vocab {
+		if _, _, ok := usual.fits(); ok {
+			what, less = fmt.Sprintf("a vocabulary of %d (size %s)", p.Vocab, p.Preset), fmt.Sprintf("choose a smaller one (--vocab); %d suits this size", preset.vocab)
+		}
+	}
+	return fmt.Errorf("create: %s needs about %d MB of memory and %d MB are free: %s", what, need>>20, free>>20, less)
 }
 
 // candidates are the sizes to choose from, smallest first.

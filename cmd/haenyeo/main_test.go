@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"os"
@@ -130,7 +131,7 @@ func TestStatusOfCommandLines(t *testing.T) {
 	for _, name := range []string{"config.json", "model.safetensors"} {
 		copyFile(t, filepath.Join(dir, name), filepath.Join(bare, name))
 	}
-	empty := t.TempDir()
+	empty, text := t.TempDir(), testTextFile(t)
 	for _, c := range []struct {
 		args   string
 		status int
@@ -141,7 +142,6 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"generate DIR --prompt x --cpu abacus", exitUsage, "abacus"},
 		{"logits DIR", exitUsage, "--tokens"},
 		{"logits DIR --tokens 1,two", exitUsage, "two"},
-		{"generate DIR --prompt x --threads -3", exitUsage, "threads"},
 		{"generate DIR --prompt x --tokens 1", exitUsage, "exclude"},
 		{"generate DIR --tokens=", exitUsage, "at least one"},
 		{"logits DIR --tokens=,", exitUsage, "at least one"},
@@ -176,12 +176,18 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"tokenizer train --vocab 300 --min-frequency 0 --out x MISSING", exitUsage, "--min-frequency"},
 		{"tokenizer train --vocab 300 --special middle --out x MISSING", exitUsage, "--special"},
 		{"pretrain --data x", exitUsage, "--model or --config"},
+		{"pretrain --resume --out EMPTY", exitUsage, "repeat the flags"},
+		{"pretrain --model DIR --data x --steps 0", exitUsage, "--steps 0"},
 		{"pretrain --model DIR", exitUsage, "--data or --batches"},
 		{"pretrain --model DIR --data x --resume", exitUsage, "--out"},
 		{"pretrain --model DIR --data x --betas 0.9", exitUsage, "--betas"},
 		{"pretrain --model DIR --data x --lr=-1", exitUsage, "learning rate"},
 		{"pretrain --model DIR --data MISSING --steps 1", exitFailed, "no such file"},
 		{"bpb BARE MISSING", exitFailed, "tokenizer"},
+		{"bpb DIR DIR/model.safetensors", exitFailed, "no text in"},
+		{"pretrain --model DIR --data MISSING --tokenizer EMPTY", exitFailed, "holds none (tokenizer.json)"},
+		{"tokenizer train --vocab 300 --out DIR/config.json EMPTY", exitFailed, "choose another --out"},
+		{"tokenizer train --vocab 300 --out x EMPTY/no*.txt", exitFailed, "matches nothing: give"},
 		{"create --size XL", exitUsage, "XL"},
 		{"create --data MISSING DIR/config.json --out x", exitFailed, "no such file"},
 		{"pretrain --model DIR --batches x y", exitUsage, "--data or --batches"},
@@ -190,6 +196,9 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"create --resume --out EMPTY", exitFailed, "no run to resume"},
 		{"create --steps=-1 --out x", exitUsage, "--steps"},
 		{"create --steps 0 --out x", exitUsage, "--steps"},
+		{"create --steps -1 --out x", exitUsage, "--steps -1: must be positive"},
+		{"create --budget -5m --out x", exitUsage, "--budget -5m0s: must be positive"},
+		{"create --vocab 1000000000 --data TEXT --out x", exitFailed, "a vocabulary of 1000000000"},
 		{"create --budget=-5m --out x", exitUsage, "--budget"},
 		{"create --budget 0s --out x", exitUsage, "--budget"},
 		{"create --vocab=-1 --out x", exitUsage, "vocabulary"},
@@ -218,7 +227,7 @@ func TestStatusOfCommandLines(t *testing.T) {
 		{"version", exitDone, ""},
 	} {
 		t.Run(c.args, func(t *testing.T) {
-			args := strings.Fields(strings.NewReplacer("DIR", dir, "MISSING", missing, "BARE", bare, "EMPTY", empty).Replace(c.args))
+			args := strings.Fields(strings.NewReplacer("TEXT", text, "DIR", dir, "MISSING", missing, "BARE", bare, "EMPTY", empty).Replace(c.args))
 			status, _, complaints := execute(t, "", args...)
 			if status != c.status {
 				t.Errorf("status %d, want %d; %s", status, c.status, complaints)
@@ -233,6 +242,17 @@ func TestStatusOfCommandLines(t *testing.T) {
 				t.Errorf("an error is one line, the last, not %q", complaints)
 			}
 		})
+	}
+}
+
+// More threads than a pool can have are refused; they used to be waited for without end.
+func TestImpossibleThreads(t *testing.T) {
+	for threads, says := range map[string]string{"70000": "--threads 70000: give at most 4096", "-3": "--threads -3: give 0 (all) or more"} {
+		var complaints bytes.Buffer
+		status := run(context.Background(), []string{"doctor", "--threads", threads}, strings.NewReader(""), io.Discard, &complaints)
+		if status != exitUsage || !strings.Contains(complaints.String(), says) {
+			t.Errorf("%s: status %d, stderr %q", threads, status, complaints.String())
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ func vacant(path string) error {
 	case err == nil:
 		return fmt.Errorf("%q exists already: remove it or choose another --out", path)
 	case !errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("--out %q: %w", path, err)
+		return fmt.Errorf("--out %q: %w: choose another --out", path, err)
 	}
 	return nil
 }

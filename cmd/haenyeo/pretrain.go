@@ -22,7 +22,7 @@ type pretrainCmd struct {
 	Batches   string   `placeholder:"FILE" help:"Recorded batches instead of text: tensor tokens [N,B,T+1] of a safetensors file."`
 	Out       string   `placeholder:"DIR" help:"Directory for checkpoints and the result. Default: nothing is kept."`
 	Resume    bool     `help:"Continue from the last checkpoint in --out."`
-	Steps     int      `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
+	Steps     *int     `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
 	Batch     int      `default:"16" placeholder:"N" help:"Rows of a batch of text. Default: ${default}."`
 	Seq       *int     `placeholder:"N" help:"Tokens of a row of text. Default: 256, or the window of the model if that is smaller."`
 	Seed      uint64   `default:"1" placeholder:"N" help:"Seed of fresh weights and of the order of the text. Default: ${default}."`
@@ -89,7 +89,7 @@ func (c *pretrainCmd) Run(a *app) error {
 	}
 	w := &watch{a: a, peak: 1e9 * e.Peak(parseDType(c.DType))}
 	r := haenyeo.PretrainRequest{
-		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.seq(config), Steps: c.Steps, Seed: c.Seed,
+		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.seq(config), Steps: c.steps(), Seed: c.Seed,
 		Out: c.Out, Resume: c.Resume, Engine: e, Options: options, Emit: w.event, Logger: a.log,
 		Pace: func(steps int) train.Pace {
 			return train.Pace{EvalEvery: or(c.EvalEvery, share(steps, 20)), CheckpointEvery: or(c.CheckpointEvery, share(steps, 10)), Retries: 3}
@@ -121,14 +121,16 @@ func (c *pretrainCmd) Run(a *app) error {
 // config is the shape to train.
 func (c *pretrainCmd) config() (*model.Config, error) {
 	switch {
+	case c.Resume && c.Model == "" && c.Config == "":
+		return nil, misuse("--resume: repeat the flags with which the run was begun (--model or --config, --data and the others)")
 	case (c.Model != "") == (c.Config != ""):
 		return nil, misuse("give --model or --config, one of them")
 	case (len(c.Data) > 0) == (c.Batches != ""):
 		return nil, misuse("give --data or --batches, one of them")
 	case c.Resume && c.Out == "":
 		return nil, misuse("--resume needs the --out of the run")
-	case c.Steps < 0:
-		return nil, misuse("--steps %d: must be positive", c.Steps)
+	case c.Steps != nil && *c.Steps <= 0:
+		return nil, misuse("--steps %d: must be positive; leave it out to go once through the data", *c.Steps)
 	case c.EvalEvery < 0 || c.CheckpointEvery < 0:
 		return nil, misuse("--eval-every and --checkpoint-every: give a positive number of steps")
 	case len(c.Betas) != 0 && len(c.Betas) != 2:
@@ -138,6 +140,14 @@ func (c *pretrainCmd) config() (*model.Config, error) {
 		return model.ReadConfig(c.Model)
 	}
 	return model.ReadConfigFile(c.Config)
+}
+
+// steps is the number of steps, 0 for once through the data.
+func (c *pretrainCmd) steps() int {
+	if c.Steps == nil {
+		return 0
+	}
+	return *c.Steps
 }
 
 // seq is the length of a row.
@@ -182,7 +192,7 @@ func (c *pretrainCmd) options(config *model.Config) (func(steps int) train.Optio
 		return o
 	}
 	// Flags are checked before data is read; a run of unknown length may be a long one.
-	if err := options(or(c.Steps, 1<<20)).Validate(); err != nil {
+	if err := options(or(c.steps(), 1<<20)).Validate(); err != nil {
 		return nil, usageError{err}
 	}
 	return options, nil
