@@ -117,7 +117,7 @@ func (e *Engine) decodeRow(dst []float32, b []byte, t quant.Type) {
 	}
 	if int(t) < len(e.direct) {
 		if d := &e.direct[t]; d.decode != nil && len(dst)%d.weights == 0 {
-			d.decodeBlocks(dst, b, len(dst)/d.weights)
+			d.decodeBlocks(dst, b, nil, len(dst)/d.weights)
 			return
 		}
 	}

@@ -16,203 +16,231 @@ func newDirect(set isa) []direct {
 }
 
 var directAVX512 = [...]direct{
-	quant.F32:    {dotF32AVX512, decodeF32AVX512, 32, 128, 4},
-	quant.F16:    {dotF16AVX512, decodeF16AVX512, 32, 64, 4},
-	quant.Q4_0:   {dotQ4_0AVX512, decodeQ4_0AVX512, 32, 18, 4},
-	quant.Q4_1:   {dotQ4_1AVX512, decodeQ4_1AVX512, 32, 20, 4},
-	quant.Q5_0:   {dotQ5_0AVX512, decodeQ5_0AVX512, 32, 22, 4},
-	quant.Q5_1:   {dotQ5_1AVX512, decodeQ5_1AVX512, 32, 24, 4},
-	quant.Q8_0:   {dotQ8_0AVX512, decodeQ8_0AVX512, 32, 34, 4},
-	quant.Q4_K:   {dotQ4_KAVX512, decodeQ4_KAVX512, 256, 144, 4},
-	quant.Q5_K:   {dotQ5_KAVX512, decodeQ5_KAVX512, 256, 176, 4},
-	quant.Q6_K:   {dotQ6_KAVX512, decodeQ6_KAVX512, 256, 210, 4},
-	quant.IQ4_NL: {dotIQ4_NLAVX512, decodeIQ4_NLAVX512, 32, 18, 4},
-	quant.IQ4_XS: {dotIQ4_XSAVX512, decodeIQ4_XSAVX512, 256, 136, 4},
-	quant.BF16:   {dotBF16AVX512, decodeBF16AVX512, 32, 64, 4},
-	quant.MXFP4:  {dotMXFP4AVX512, decodeMXFP4AVX512, 32, 17, 4},
+	quant.F32:    {dotF32AVX512, decodeF32AVX512, 32, 128, 0, 4},
+	quant.F16:    {dotF16AVX512, decodeF16AVX512, 32, 64, 0, 4},
+	quant.Q4_0:   {dotQ4_0AVX512, decodeQ4_0AVX512, 32, 18, 0, 4},
+	quant.Q4_1:   {dotQ4_1AVX512, decodeQ4_1AVX512, 32, 20, 0, 4},
+	quant.Q5_0:   {dotQ5_0AVX512, decodeQ5_0AVX512, 32, 22, 0, 4},
+	quant.Q5_1:   {dotQ5_1AVX512, decodeQ5_1AVX512, 32, 24, 0, 4},
+	quant.Q8_0:   {dotQ8_0AVX512, decodeQ8_0AVX512, 32, 34, 0, 4},
+	quant.Q4_K:   {dotQ4_KAVX512, decodeQ4_KAVX512, 256, 144, 0, 4},
+	quant.Q5_K:   {dotQ5_KAVX512, decodeQ5_KAVX512, 256, 176, 0, 4},
+	quant.Q6_K:   {dotQ6_KAVX512, decodeQ6_KAVX512, 256, 210, 0, 4},
+	quant.IQ4_NL: {dotIQ4_NLAVX512, decodeIQ4_NLAVX512, 32, 18, 0, 4},
+	quant.IQ4_XS: {dotIQ4_XSAVX512, decodeIQ4_XSAVX512, 256, 136, 0, 4},
+	quant.BF16:   {dotBF16AVX512, decodeBF16AVX512, 32, 64, 0, 4},
+	quant.MXFP4:  {dotMXFP4AVX512, decodeMXFP4AVX512, 32, 17, 0, 4},
+	directE4M3:   {dotE4M3AVX512, decodeE4M3AVX512, 128, 128, 4, 4},
+	directE2M1:   {dotE2M1AVX512, decodeE2M1AVX512, 32, 16, 1, 4},
 }
 
 //go:noescape
 func dotF32AVX512(t *dots)
 
 //go:noescape
-func decodeF32AVX512(dst *float32, src *byte, blocks int)
+func decodeF32AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotF16AVX512(t *dots)
 
 //go:noescape
-func decodeF16AVX512(dst *float32, src *byte, blocks int)
+func decodeF16AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_0AVX512(t *dots)
 
 //go:noescape
-func decodeQ4_0AVX512(dst *float32, src *byte, blocks int)
+func decodeQ4_0AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_1AVX512(t *dots)
 
 //go:noescape
-func decodeQ4_1AVX512(dst *float32, src *byte, blocks int)
+func decodeQ4_1AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ5_0AVX512(t *dots)
 
 //go:noescape
-func decodeQ5_0AVX512(dst *float32, src *byte, blocks int)
+func decodeQ5_0AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ5_1AVX512(t *dots)
 
 //go:noescape
-func decodeQ5_1AVX512(dst *float32, src *byte, blocks int)
+func decodeQ5_1AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ8_0AVX512(t *dots)
 
 //go:noescape
-func decodeQ8_0AVX512(dst *float32, src *byte, blocks int)
+func decodeQ8_0AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_KAVX512(t *dots)
 
 //go:noescape
-func decodeQ4_KAVX512(dst *float32, src *byte, blocks int)
+func decodeQ4_KAVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ5_KAVX512(t *dots)
 
 //go:noescape
-func decodeQ5_KAVX512(dst *float32, src *byte, blocks int)
+func decodeQ5_KAVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ6_KAVX512(t *dots)
 
 //go:noescape
-func decodeQ6_KAVX512(dst *float32, src *byte, blocks int)
+func decodeQ6_KAVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotIQ4_NLAVX512(t *dots)
 
 //go:noescape
-func decodeIQ4_NLAVX512(dst *float32, src *byte, blocks int)
+func decodeIQ4_NLAVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotIQ4_XSAVX512(t *dots)
 
 //go:noescape
-func decodeIQ4_XSAVX512(dst *float32, src *byte, blocks int)
+func decodeIQ4_XSAVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotBF16AVX512(t *dots)
 
 //go:noescape
-func decodeBF16AVX512(dst *float32, src *byte, blocks int)
+func decodeBF16AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotMXFP4AVX512(t *dots)
 
 //go:noescape
-func decodeMXFP4AVX512(dst *float32, src *byte, blocks int)
+func decodeMXFP4AVX512(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotE4M3AVX512(t *dots)
+
+//go:noescape
+func decodeE4M3AVX512(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotE2M1AVX512(t *dots)
+
+//go:noescape
+func decodeE2M1AVX512(dst *float32, src, scales *byte, blocks int)
 
 var directAVX2 = [...]direct{
-	quant.F32:    {dotF32AVX2, decodeF32AVX2, 32, 128, 2},
-	quant.F16:    {dotF16AVX2, decodeF16AVX2, 32, 64, 2},
-	quant.Q4_0:   {dotQ4_0AVX2, decodeQ4_0AVX2, 32, 18, 2},
-	quant.Q4_1:   {dotQ4_1AVX2, decodeQ4_1AVX2, 32, 20, 2},
-	quant.Q5_0:   {dotQ5_0AVX2, decodeQ5_0AVX2, 32, 22, 2},
-	quant.Q5_1:   {dotQ5_1AVX2, decodeQ5_1AVX2, 32, 24, 2},
-	quant.Q8_0:   {dotQ8_0AVX2, decodeQ8_0AVX2, 32, 34, 2},
-	quant.Q4_K:   {dotQ4_KAVX2, decodeQ4_KAVX2, 256, 144, 2},
-	quant.Q5_K:   {dotQ5_KAVX2, decodeQ5_KAVX2, 256, 176, 2},
-	quant.Q6_K:   {dotQ6_KAVX2, decodeQ6_KAVX2, 256, 210, 2},
-	quant.IQ4_NL: {dotIQ4_NLAVX2, decodeIQ4_NLAVX2, 32, 18, 2},
-	quant.IQ4_XS: {dotIQ4_XSAVX2, decodeIQ4_XSAVX2, 256, 136, 2},
-	quant.BF16:   {dotBF16AVX2, decodeBF16AVX2, 32, 64, 2},
-	quant.MXFP4:  {dotMXFP4AVX2, decodeMXFP4AVX2, 32, 17, 2},
+	quant.F32:    {dotF32AVX2, decodeF32AVX2, 32, 128, 0, 2},
+	quant.F16:    {dotF16AVX2, decodeF16AVX2, 32, 64, 0, 2},
+	quant.Q4_0:   {dotQ4_0AVX2, decodeQ4_0AVX2, 32, 18, 0, 2},
+	quant.Q4_1:   {dotQ4_1AVX2, decodeQ4_1AVX2, 32, 20, 0, 2},
+	quant.Q5_0:   {dotQ5_0AVX2, decodeQ5_0AVX2, 32, 22, 0, 2},
+	quant.Q5_1:   {dotQ5_1AVX2, decodeQ5_1AVX2, 32, 24, 0, 2},
+	quant.Q8_0:   {dotQ8_0AVX2, decodeQ8_0AVX2, 32, 34, 0, 2},
+	quant.Q4_K:   {dotQ4_KAVX2, decodeQ4_KAVX2, 256, 144, 0, 2},
+	quant.Q5_K:   {dotQ5_KAVX2, decodeQ5_KAVX2, 256, 176, 0, 2},
+	quant.Q6_K:   {dotQ6_KAVX2, decodeQ6_KAVX2, 256, 210, 0, 2},
+	quant.IQ4_NL: {dotIQ4_NLAVX2, decodeIQ4_NLAVX2, 32, 18, 0, 2},
+	quant.IQ4_XS: {dotIQ4_XSAVX2, decodeIQ4_XSAVX2, 256, 136, 0, 2},
+	quant.BF16:   {dotBF16AVX2, decodeBF16AVX2, 32, 64, 0, 2},
+	quant.MXFP4:  {dotMXFP4AVX2, decodeMXFP4AVX2, 32, 17, 0, 2},
+	directE4M3:   {dotE4M3AVX2, decodeE4M3AVX2, 128, 128, 4, 2},
+	directE2M1:   {dotE2M1AVX2, decodeE2M1AVX2, 32, 16, 1, 2},
 }
 
 //go:noescape
 func dotF32AVX2(t *dots)
 
 //go:noescape
-func decodeF32AVX2(dst *float32, src *byte, blocks int)
+func decodeF32AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotF16AVX2(t *dots)
 
 //go:noescape
-func decodeF16AVX2(dst *float32, src *byte, blocks int)
+func decodeF16AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_0AVX2(t *dots)
 
 //go:noescape
-func decodeQ4_0AVX2(dst *float32, src *byte, blocks int)
+func decodeQ4_0AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_1AVX2(t *dots)
 
 //go:noescape
-func decodeQ4_1AVX2(dst *float32, src *byte, blocks int)
+func decodeQ4_1AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ5_0AVX2(t *dots)
 
 //go:noescape
-func decodeQ5_0AVX2(dst *float32, src *byte, blocks int)
+func decodeQ5_0AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ5_1AVX2(t *dots)
 
 //go:noescape
-func decodeQ5_1AVX2(dst *float32, src *byte, blocks int)
+func decodeQ5_1AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ8_0AVX2(t *dots)
 
 //go:noescape
-func decodeQ8_0AVX2(dst *float32, src *byte, blocks int)
+func decodeQ8_0AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_KAVX2(t *dots)
 
 //go:noescape
-func decodeQ4_KAVX2(dst *float32, src *byte, blocks int)
+func decodeQ4_KAVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ5_KAVX2(t *dots)
 
 //go:noescape
-func decodeQ5_KAVX2(dst *float32, src *byte, blocks int)
+func decodeQ5_KAVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ6_KAVX2(t *dots)
 
 //go:noescape
-func decodeQ6_KAVX2(dst *float32, src *byte, blocks int)
+func decodeQ6_KAVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotIQ4_NLAVX2(t *dots)
 
 //go:noescape
-func decodeIQ4_NLAVX2(dst *float32, src *byte, blocks int)
+func decodeIQ4_NLAVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotIQ4_XSAVX2(t *dots)
 
 //go:noescape
-func decodeIQ4_XSAVX2(dst *float32, src *byte, blocks int)
+func decodeIQ4_XSAVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotBF16AVX2(t *dots)
 
 //go:noescape
-func decodeBF16AVX2(dst *float32, src *byte, blocks int)
+func decodeBF16AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotMXFP4AVX2(t *dots)
 
 //go:noescape
-func decodeMXFP4AVX2(dst *float32, src *byte, blocks int)
+func decodeMXFP4AVX2(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotE4M3AVX2(t *dots)
+
+//go:noescape
+func decodeE4M3AVX2(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotE2M1AVX2(t *dots)
+
+//go:noescape
+func decodeE2M1AVX2(dst *float32, src, scales *byte, blocks int)

@@ -267,23 +267,167 @@ DATA quantTwos<>+56(SB)/4, $0x0000000c
 DATA quantTwos<>+60(SB)/4, $0x0000000e
 GLOBL quantTwos<>(SB), RODATA|NOPTR, $64
 
-DATA quantFours<>+0(SB)/4, $0x00000000
-DATA quantFours<>+4(SB)/4, $0x00000004
-DATA quantFours<>+8(SB)/4, $0x00000008
-DATA quantFours<>+12(SB)/4, $0x0000000c
-DATA quantFours<>+16(SB)/4, $0x00000010
-DATA quantFours<>+20(SB)/4, $0x00000014
-DATA quantFours<>+24(SB)/4, $0x00000018
-DATA quantFours<>+28(SB)/4, $0x0000001c
-DATA quantFours<>+32(SB)/4, $0x00000000
-DATA quantFours<>+36(SB)/4, $0x00000004
-DATA quantFours<>+40(SB)/4, $0x00000008
-DATA quantFours<>+44(SB)/4, $0x0000000c
-DATA quantFours<>+48(SB)/4, $0x00000010
-DATA quantFours<>+52(SB)/4, $0x00000014
-DATA quantFours<>+56(SB)/4, $0x00000018
-DATA quantFours<>+60(SB)/4, $0x0000001c
-GLOBL quantFours<>(SB), RODATA|NOPTR, $64
+DATA quantE4M3<>+0(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+4(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+8(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+12(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+16(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+20(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+24(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+28(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+32(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+36(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+40(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+44(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+48(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+52(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+56(SB)/4, $0xbfffbfff
+DATA quantE4M3<>+60(SB)/4, $0xbfffbfff
+GLOBL quantE4M3<>(SB), RODATA|NOPTR, $64
+
+DATA quantSignBytes<>+0(SB)/4, $0x80808080
+DATA quantSignBytes<>+4(SB)/4, $0x80808080
+DATA quantSignBytes<>+8(SB)/4, $0x80808080
+DATA quantSignBytes<>+12(SB)/4, $0x80808080
+DATA quantSignBytes<>+16(SB)/4, $0x80808080
+DATA quantSignBytes<>+20(SB)/4, $0x80808080
+DATA quantSignBytes<>+24(SB)/4, $0x80808080
+DATA quantSignBytes<>+28(SB)/4, $0x80808080
+DATA quantSignBytes<>+32(SB)/4, $0x80808080
+DATA quantSignBytes<>+36(SB)/4, $0x80808080
+DATA quantSignBytes<>+40(SB)/4, $0x80808080
+DATA quantSignBytes<>+44(SB)/4, $0x80808080
+DATA quantSignBytes<>+48(SB)/4, $0x80808080
+DATA quantSignBytes<>+52(SB)/4, $0x80808080
+DATA quantSignBytes<>+56(SB)/4, $0x80808080
+DATA quantSignBytes<>+60(SB)/4, $0x80808080
+GLOBL quantSignBytes<>(SB), RODATA|NOPTR, $64
+
+DATA quantOnes<>+0(SB)/4, $0xffffffff
+DATA quantOnes<>+4(SB)/4, $0xffffffff
+DATA quantOnes<>+8(SB)/4, $0xffffffff
+DATA quantOnes<>+12(SB)/4, $0xffffffff
+DATA quantOnes<>+16(SB)/4, $0xffffffff
+DATA quantOnes<>+20(SB)/4, $0xffffffff
+DATA quantOnes<>+24(SB)/4, $0xffffffff
+DATA quantOnes<>+28(SB)/4, $0xffffffff
+DATA quantOnes<>+32(SB)/4, $0xffffffff
+DATA quantOnes<>+36(SB)/4, $0xffffffff
+DATA quantOnes<>+40(SB)/4, $0xffffffff
+DATA quantOnes<>+44(SB)/4, $0xffffffff
+DATA quantOnes<>+48(SB)/4, $0xffffffff
+DATA quantOnes<>+52(SB)/4, $0xffffffff
+DATA quantOnes<>+56(SB)/4, $0xffffffff
+DATA quantOnes<>+60(SB)/4, $0xffffffff
+GLOBL quantOnes<>(SB), RODATA|NOPTR, $64
+
+DATA quantNaN<>+0(SB)/4, $0x7fc00000
+DATA quantNaN<>+4(SB)/4, $0x7fc00000
+DATA quantNaN<>+8(SB)/4, $0x7fc00000
+DATA quantNaN<>+12(SB)/4, $0x7fc00000
+DATA quantNaN<>+16(SB)/4, $0x7fc00000
+DATA quantNaN<>+20(SB)/4, $0x7fc00000
+DATA quantNaN<>+24(SB)/4, $0x7fc00000
+DATA quantNaN<>+28(SB)/4, $0x7fc00000
+DATA quantNaN<>+32(SB)/4, $0x7fc00000
+DATA quantNaN<>+36(SB)/4, $0x7fc00000
+DATA quantNaN<>+40(SB)/4, $0x7fc00000
+DATA quantNaN<>+44(SB)/4, $0x7fc00000
+DATA quantNaN<>+48(SB)/4, $0x7fc00000
+DATA quantNaN<>+52(SB)/4, $0x7fc00000
+DATA quantNaN<>+56(SB)/4, $0x7fc00000
+DATA quantNaN<>+60(SB)/4, $0x7fc00000
+GLOBL quantNaN<>(SB), RODATA|NOPTR, $64
+
+DATA quantTwo8<>+0(SB)/4, $0x43800000
+DATA quantTwo8<>+4(SB)/4, $0x43800000
+DATA quantTwo8<>+8(SB)/4, $0x43800000
+DATA quantTwo8<>+12(SB)/4, $0x43800000
+DATA quantTwo8<>+16(SB)/4, $0x43800000
+DATA quantTwo8<>+20(SB)/4, $0x43800000
+DATA quantTwo8<>+24(SB)/4, $0x43800000
+DATA quantTwo8<>+28(SB)/4, $0x43800000
+DATA quantTwo8<>+32(SB)/4, $0x43800000
+DATA quantTwo8<>+36(SB)/4, $0x43800000
+DATA quantTwo8<>+40(SB)/4, $0x43800000
+DATA quantTwo8<>+44(SB)/4, $0x43800000
+DATA quantTwo8<>+48(SB)/4, $0x43800000
+DATA quantTwo8<>+52(SB)/4, $0x43800000
+DATA quantTwo8<>+56(SB)/4, $0x43800000
+DATA quantTwo8<>+60(SB)/4, $0x43800000
+GLOBL quantTwo8<>(SB), RODATA|NOPTR, $64
+
+DATA quantExponent<>+0(SB)/4, $0x7f800000
+DATA quantExponent<>+4(SB)/4, $0x7f800000
+DATA quantExponent<>+8(SB)/4, $0x7f800000
+DATA quantExponent<>+12(SB)/4, $0x7f800000
+DATA quantExponent<>+16(SB)/4, $0x7f800000
+DATA quantExponent<>+20(SB)/4, $0x7f800000
+DATA quantExponent<>+24(SB)/4, $0x7f800000
+DATA quantExponent<>+28(SB)/4, $0x7f800000
+DATA quantExponent<>+32(SB)/4, $0x7f800000
+DATA quantExponent<>+36(SB)/4, $0x7f800000
+DATA quantExponent<>+40(SB)/4, $0x7f800000
+DATA quantExponent<>+44(SB)/4, $0x7f800000
+DATA quantExponent<>+48(SB)/4, $0x7f800000
+DATA quantExponent<>+52(SB)/4, $0x7f800000
+DATA quantExponent<>+56(SB)/4, $0x7f800000
+DATA quantExponent<>+60(SB)/4, $0x7f800000
+GLOBL quantExponent<>(SB), RODATA|NOPTR, $64
+
+DATA quantSmallest<>+0(SB)/4, $0x00400000
+DATA quantSmallest<>+4(SB)/4, $0x00400000
+DATA quantSmallest<>+8(SB)/4, $0x00400000
+DATA quantSmallest<>+12(SB)/4, $0x00400000
+DATA quantSmallest<>+16(SB)/4, $0x00400000
+DATA quantSmallest<>+20(SB)/4, $0x00400000
+DATA quantSmallest<>+24(SB)/4, $0x00400000
+DATA quantSmallest<>+28(SB)/4, $0x00400000
+DATA quantSmallest<>+32(SB)/4, $0x00400000
+DATA quantSmallest<>+36(SB)/4, $0x00400000
+DATA quantSmallest<>+40(SB)/4, $0x00400000
+DATA quantSmallest<>+44(SB)/4, $0x00400000
+DATA quantSmallest<>+48(SB)/4, $0x00400000
+DATA quantSmallest<>+52(SB)/4, $0x00400000
+DATA quantSmallest<>+56(SB)/4, $0x00400000
+DATA quantSmallest<>+60(SB)/4, $0x00400000
+GLOBL quantSmallest<>(SB), RODATA|NOPTR, $64
+
+DATA quantHalfE2M1<>+0(SB)/4, $0x00000000
+DATA quantHalfE2M1<>+4(SB)/4, $0x3f000000
+DATA quantHalfE2M1<>+8(SB)/4, $0x3f800000
+DATA quantHalfE2M1<>+12(SB)/4, $0x3fc00000
+DATA quantHalfE2M1<>+16(SB)/4, $0x40000000
+DATA quantHalfE2M1<>+20(SB)/4, $0x40400000
+DATA quantHalfE2M1<>+24(SB)/4, $0x40800000
+DATA quantHalfE2M1<>+28(SB)/4, $0x40c00000
+DATA quantHalfE2M1<>+32(SB)/4, $0x80000000
+DATA quantHalfE2M1<>+36(SB)/4, $0xbf000000
+DATA quantHalfE2M1<>+40(SB)/4, $0xbf800000
+DATA quantHalfE2M1<>+44(SB)/4, $0xbfc00000
+DATA quantHalfE2M1<>+48(SB)/4, $0xc0000000
+DATA quantHalfE2M1<>+52(SB)/4, $0xc0400000
+DATA quantHalfE2M1<>+56(SB)/4, $0xc0800000
+DATA quantHalfE2M1<>+60(SB)/4, $0xc0c00000
+GLOBL quantHalfE2M1<>(SB), RODATA|NOPTR, $64
+
+DATA quantNibbles<>+0(SB)/4, $0x00000000
+DATA quantNibbles<>+4(SB)/4, $0x00000004
+DATA quantNibbles<>+8(SB)/4, $0x00000008
+DATA quantNibbles<>+12(SB)/4, $0x0000000c
+DATA quantNibbles<>+16(SB)/4, $0x00000010
+DATA quantNibbles<>+20(SB)/4, $0x00000014
+DATA quantNibbles<>+24(SB)/4, $0x00000018
+DATA quantNibbles<>+28(SB)/4, $0x0000001c
+DATA quantNibbles<>+32(SB)/4, $0x00000000
+DATA quantNibbles<>+36(SB)/4, $0x00000004
+DATA quantNibbles<>+40(SB)/4, $0x00000008
+DATA quantNibbles<>+44(SB)/4, $0x0000000c
+DATA quantNibbles<>+48(SB)/4, $0x00000010
+DATA quantNibbles<>+52(SB)/4, $0x00000014
+DATA quantNibbles<>+56(SB)/4, $0x00000018
+DATA quantNibbles<>+60(SB)/4, $0x0000001c
+GLOBL quantNibbles<>(SB), RODATA|NOPTR, $64
 
 DATA quantScaleLow<>+0(SB)/4, $0x80808000
 DATA quantScaleLow<>+4(SB)/4, $0x80808004
@@ -651,7 +795,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -754,7 +899,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -814,11 +960,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeF32AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeF32AVX2(SB), NOSPLIT, $592-24
+// func decodeF32AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeF32AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VMOVUPS (SI), Y9
@@ -872,7 +1019,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -973,7 +1121,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -1031,11 +1180,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeF16AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeF16AVX2(SB), NOSPLIT, $592-24
+// func decodeF16AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeF16AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VCVTPH2PS (SI), Y9
@@ -1089,7 +1239,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -1219,7 +1370,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -1306,11 +1458,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ4_0AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ4_0AVX2(SB), NOSPLIT, $592-24
+// func decodeQ4_0AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ4_0AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VPBROADCASTW (SI), X11
@@ -1379,7 +1532,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -1513,7 +1667,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -1604,11 +1759,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ4_1AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ4_1AVX2(SB), NOSPLIT, $592-24
+// func decodeQ4_1AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ4_1AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VPBROADCASTW (SI), X11
@@ -1679,7 +1835,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -1849,7 +2006,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -1976,11 +2134,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ5_0AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ5_0AVX2(SB), NOSPLIT, $592-24
+// func decodeQ5_0AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ5_0AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VPBROADCASTW (SI), X11
@@ -2069,7 +2228,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -2243,7 +2403,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -2374,11 +2535,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ5_1AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ5_1AVX2(SB), NOSPLIT, $592-24
+// func decodeQ5_1AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ5_1AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VPBROADCASTW (SI), X11
@@ -2469,7 +2631,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -2590,7 +2753,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -2668,11 +2832,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ8_0AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ8_0AVX2(SB), NOSPLIT, $592-24
+// func decodeQ8_0AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ8_0AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VPBROADCASTW (SI), X11
@@ -2741,7 +2906,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
 	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
 	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
@@ -3403,7 +3569,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
 	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
 	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
@@ -3938,11 +4105,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ4_KAVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ4_KAVX2(SB), NOSPLIT, $592-24
+// func decodeQ4_KAVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ4_KAVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	LEAQ scratch-592(SP), R15
 	ADDQ $63, R15
 	ANDQ $-64, R15
@@ -4232,7 +4400,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
 	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
 	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
@@ -5143,7 +5312,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
 	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
 	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
@@ -5927,11 +6097,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ5_KAVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ5_KAVX2(SB), NOSPLIT, $592-24
+// func decodeQ5_KAVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ5_KAVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	LEAQ scratch-592(SP), R15
 	ADDQ $63, R15
 	ANDQ $-64, R15
@@ -6345,7 +6516,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VPBROADCASTW 208(SI), X15
 	VCVTPH2PS X15, Y15
 	VPMOVSXBD 192(SI), Y9
@@ -7233,7 +7405,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VPBROADCASTW 208(SI), X15
 	VCVTPH2PS X15, Y15
 	VPMOVSXBD 192(SI), Y9
@@ -7994,11 +8167,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeQ6_KAVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeQ6_KAVX2(SB), NOSPLIT, $592-24
+// func decodeQ6_KAVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeQ6_KAVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	LEAQ scratch-592(SP), R15
 	ADDQ $63, R15
 	ANDQ $-64, R15
@@ -8395,7 +8569,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -8551,7 +8726,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -8664,11 +8840,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeIQ4_NLAVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeIQ4_NLAVX2(SB), NOSPLIT, $592-24
+// func decodeIQ4_NLAVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeIQ4_NLAVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VPBROADCASTW (SI), X11
@@ -8755,9 +8932,10 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VPBROADCASTD 4(SI), Y9
-	VPSRLVD quantFours<>(SB), Y9, Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
 	VPAND quantLow4<>(SB), Y9, Y9
 	VPBROADCASTD 2(SI), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -8771,7 +8949,7 @@ x2pair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VPBROADCASTD 4(SI)(R8*1), Y10
-	VPSRLVD quantFours<>(SB), Y10, Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
 	VPAND quantLow4<>(SB), Y10, Y10
 	VPBROADCASTD 2(SI)(R8*1), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -8797,7 +8975,7 @@ x2block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VPBROADCASTD 4(R13), Y9
-	VPSRLVD quantFours<>(SB), Y9, Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
 	VPAND quantLow4<>(SB), Y9, Y9
 	VPBROADCASTD 2(R13), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -8811,7 +8989,7 @@ x2block:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VPBROADCASTD 4(R13)(R8*1), Y10
-	VPSRLVD quantFours<>(SB), Y10, Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
 	VPAND quantLow4<>(SB), Y10, Y10
 	VPBROADCASTD 2(R13)(R8*1), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -9577,9 +9755,10 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	VPBROADCASTD 4(SI), Y9
-	VPSRLVD quantFours<>(SB), Y9, Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
 	VPAND quantLow4<>(SB), Y9, Y9
 	VPBROADCASTD 2(SI), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -9593,7 +9772,7 @@ x1pair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VPBROADCASTD 4(SI)(R8*1), Y10
-	VPSRLVD quantFours<>(SB), Y10, Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
 	VPAND quantLow4<>(SB), Y10, Y10
 	VPBROADCASTD 2(SI)(R8*1), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -9619,7 +9798,7 @@ x1block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VPBROADCASTD 4(R13), Y9
-	VPSRLVD quantFours<>(SB), Y9, Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
 	VPAND quantLow4<>(SB), Y9, Y9
 	VPBROADCASTD 2(R13), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -9633,7 +9812,7 @@ x1block:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VPBROADCASTD 4(R13)(R8*1), Y10
-	VPSRLVD quantFours<>(SB), Y10, Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
 	VPAND quantLow4<>(SB), Y10, Y10
 	VPBROADCASTD 2(R13)(R8*1), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -10272,11 +10451,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeIQ4_XSAVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeIQ4_XSAVX2(SB), NOSPLIT, $592-24
+// func decodeIQ4_XSAVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeIQ4_XSAVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	LEAQ scratch-592(SP), R15
 	ADDQ $63, R15
 	ANDQ $-64, R15
@@ -10284,7 +10464,7 @@ TEXT ·decodeIQ4_XSAVX2(SB), NOSPLIT, $592-24
 	MOVQ AX, other-16(SP)
 	XORL DX, DX
 	VPBROADCASTD 4(SI), Y9
-	VPSRLVD quantFours<>(SB), Y9, Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
 	VPAND quantLow4<>(SB), Y9, Y9
 	VPBROADCASTD 2(SI), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -10303,7 +10483,7 @@ block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VPBROADCASTD 4(R13), Y9
-	VPSRLVD quantFours<>(SB), Y9, Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
 	VPAND quantLow4<>(SB), Y9, Y9
 	VPBROADCASTD 2(R13), Y15
 	VPSRLVD quantTwos<>(SB), Y15, Y15
@@ -10641,7 +10821,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -10750,7 +10931,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -10816,11 +10998,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeBF16AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeBF16AVX2(SB), NOSPLIT, $592-24
+// func decodeBF16AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeBF16AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	VPMOVZXWD (SI), Y9
@@ -10878,7 +11061,8 @@ x2pair:
 	VXORPS X6, X6, X6
 	VXORPS X7, X7, X7
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x2block:
 	PREFETCHT0 (R14)
@@ -11035,7 +11219,8 @@ x1pair:
 	VXORPS X2, X2, X2
 	VXORPS X3, X3, X3
 	XORL DX, DX
-	MOVQ dots_blocks(R13), CX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
 x1block:
 	PREFETCHT0 (R14)
@@ -11149,11 +11334,12 @@ x1done:
 	VZEROUPPER
 	RET
 
-// func decodeMXFP4AVX2(dst *float32, src *byte, blocks int)
-TEXT ·decodeMXFP4AVX2(SB), NOSPLIT, $592-24
+// func decodeMXFP4AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeMXFP4AVX2(SB), NOSPLIT, $592-32
 	MOVQ dst+0(FP), R9
 	MOVQ src+8(FP), SI
-	MOVQ blocks+16(FP), CX
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
 	XORL DX, DX
 block:
 	LEAQ quantHalfE8M0<>(SB), R13
@@ -11194,6 +11380,1204 @@ block:
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, 96(R9)(DX*1)
 	ADDQ $17, SI
+	ADDQ $128, DX
+	DECQ CX
+	JNZ block
+	VZEROUPPER
+	RET
+
+// func dotE4M3AVX2(t *dots)
+TEXT ·dotE4M3AVX2(SB), NOSPLIT, $592-8
+	MOVQ t+0(FP), R13
+	MOVQ dots_x0(R13), R9
+	MOVQ dots_x1(R13), R10
+	MOVQ dots_x2(R13), R11
+	MOVQ dots_x3(R13), R12
+	MOVQ dots_w(R13), AX
+	MOVQ AX, w-8(SP)
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
+	MOVQ dots_rows(R13), BX
+	MOVQ dots_scales(R13), AX
+	MOVQ AX, scales-16(SP)
+	XORL DI, DI
+	CMPQ dots_xs(R13), $2
+	JEQ x2
+	CMPQ dots_xs(R13), $1
+	JEQ x1
+	RET
+x2:
+	MOVQ dots_stride(R13), R8
+	MOVQ w-8(SP), SI
+	LEAQ (SI)(R8*2), AX
+	MOVQ AX, w-8(SP)
+	MOVQ dots_scaleStride(R13), R15
+	MOVQ scales-16(SP), R13
+	LEAQ (R13)(R15*2), AX
+	MOVQ AX, scales-16(SP)
+	CMPQ BX, $1
+	JNE x2pair
+	XORL R8, R8
+	XORL R15, R15
+x2pair:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORL DX, DX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
+	VPXOR Y12, Y12, Y12
+	VPXOR Y14, Y14, Y14
+	PCALIGN $32
+x2block:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	PREFETCHT0 128(R14)
+	PREFETCHT0 192(R14)
+	ADDQ $256, R14
+	VBROADCASTSS (R13), Y11
+	VMULPS quantTwo8<>(SB), Y11, Y11
+	VMOVDQU (SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 32(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 64(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 96(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VBROADCASTSS (R13)(R15*1), Y13
+	VMULPS quantTwo8<>(SB), Y13, Y13
+	VMOVDQU (SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VMOVDQU 32(SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VMOVDQU 64(SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VMOVDQU 96(SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VPMOVSXBW (SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW (SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS (R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS (R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 8(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 8(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 32(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 32(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPMOVSXBW 16(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 16(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 64(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 64(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 24(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 24(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 96(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 96(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPMOVSXBW 32(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 32(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 128(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 128(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 40(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 40(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 160(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 160(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPMOVSXBW 48(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 48(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 192(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 192(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 56(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 56(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 224(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 224(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPMOVSXBW 64(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 64(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 256(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 256(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 72(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 72(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 288(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 288(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPMOVSXBW 80(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 80(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 320(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 320(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 88(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 88(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 352(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 352(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPMOVSXBW 96(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 96(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 384(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 384(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 104(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 104(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 416(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 416(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPMOVSXBW 112(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 112(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 448(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 448(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPMOVSXBW 120(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 120(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 480(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 480(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	ADDQ $128, SI
+	ADDQ $4, R13
+	ADDQ $512, DX
+	DECQ CX
+	JNZ x2block
+	VPCMPEQB quantOnes<>(SB), Y12, Y12
+	VPMOVMSKB Y12, AX
+	TESTL AX, AX
+	JEQ finite1
+	VMOVUPS quantNaN<>(SB), Y0
+	VMOVUPS quantNaN<>(SB), Y4
+finite1:
+	VPCMPEQB quantOnes<>(SB), Y14, Y14
+	VPMOVMSKB Y14, AX
+	TESTL AX, AX
+	JEQ finite2
+	VMOVUPS quantNaN<>(SB), Y2
+	VMOVUPS quantNaN<>(SB), Y6
+finite2:
+	MOVQ t+0(FP), R13
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y5, Y4, Y4
+	VADDPS Y7, Y6, Y6
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VEXTRACTF128 $1, Y2, X3
+	VADDPS X3, X2, X2
+	VEXTRACTF128 $1, Y4, X5
+	VADDPS X5, X4, X4
+	VEXTRACTF128 $1, Y6, X7
+	VADDPS X7, X6, X6
+	VPERMILPD $1, X0, X1
+	VADDPS X1, X0, X0
+	VPERMILPD $1, X2, X3
+	VADDPS X3, X2, X2
+	VPERMILPD $1, X4, X5
+	VADDPS X5, X4, X4
+	VPERMILPD $1, X6, X7
+	VADDPS X7, X6, X6
+	VMOVSHDUP X0, X1
+	VADDSS X1, X0, X0
+	VMOVSHDUP X2, X3
+	VADDSS X3, X2, X2
+	VMOVSHDUP X4, X5
+	VADDSS X5, X4, X4
+	VMOVSHDUP X6, X7
+	VADDSS X7, X6, X6
+	MOVQ dots_y0(R13), AX
+	VMOVSS X0, (AX)(DI*1)
+	MOVQ dots_y1(R13), AX
+	VMOVSS X4, (AX)(DI*1)
+	TESTQ R8, R8
+	JEQ x2done
+	MOVQ dots_y0(R13), AX
+	VMOVSS X2, 4(AX)(DI*1)
+	MOVQ dots_y1(R13), AX
+	VMOVSS X6, 4(AX)(DI*1)
+	ADDQ $8, DI
+	SUBQ $2, BX
+	JNZ x2
+x2done:
+	VZEROUPPER
+	RET
+x1:
+	MOVQ dots_stride(R13), R8
+	MOVQ w-8(SP), SI
+	LEAQ (SI)(R8*2), AX
+	MOVQ AX, w-8(SP)
+	MOVQ dots_scaleStride(R13), R15
+	MOVQ scales-16(SP), R13
+	LEAQ (R13)(R15*2), AX
+	MOVQ AX, scales-16(SP)
+	CMPQ BX, $1
+	JNE x1pair
+	XORL R8, R8
+	XORL R15, R15
+x1pair:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	XORL DX, DX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
+	VPXOR Y12, Y12, Y12
+	VPXOR Y14, Y14, Y14
+	PCALIGN $32
+x1block:
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	PREFETCHT0 128(R14)
+	PREFETCHT0 192(R14)
+	ADDQ $256, R14
+	VBROADCASTSS (R13), Y11
+	VMULPS quantTwo8<>(SB), Y11, Y11
+	VMOVDQU (SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 32(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 64(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 96(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VBROADCASTSS (R13)(R15*1), Y13
+	VMULPS quantTwo8<>(SB), Y13, Y13
+	VMOVDQU (SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VMOVDQU 32(SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VMOVDQU 64(SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VMOVDQU 96(SI)(R8*1), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y14, Y14
+	VPMOVSXBW (SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW (SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS (R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 8(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 8(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 32(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPMOVSXBW 16(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 16(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 64(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 24(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 24(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 96(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPMOVSXBW 32(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 32(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 128(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 40(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 40(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 160(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPMOVSXBW 48(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 48(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 192(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 56(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 56(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 224(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPMOVSXBW 64(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 64(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 256(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 72(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 72(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 288(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPMOVSXBW 80(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 80(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 320(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 88(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 88(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 352(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPMOVSXBW 96(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 96(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 384(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 104(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 104(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 416(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPMOVSXBW 112(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 112(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 448(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPMOVSXBW 120(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VPMOVSXBW 120(SI)(R8*1), X10
+	VPSLLW $7, X10, X10
+	VPAND quantE4M3<>(SB), X10, X10
+	VCVTPH2PS X10, Y10
+	VMULPS Y13, Y10, Y10
+	VMOVUPS 480(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	ADDQ $128, SI
+	ADDQ $4, R13
+	ADDQ $512, DX
+	DECQ CX
+	JNZ x1block
+	VPCMPEQB quantOnes<>(SB), Y12, Y12
+	VPMOVMSKB Y12, AX
+	TESTL AX, AX
+	JEQ finite3
+	VMOVUPS quantNaN<>(SB), Y0
+finite3:
+	VPCMPEQB quantOnes<>(SB), Y14, Y14
+	VPMOVMSKB Y14, AX
+	TESTL AX, AX
+	JEQ finite4
+	VMOVUPS quantNaN<>(SB), Y2
+finite4:
+	MOVQ t+0(FP), R13
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VEXTRACTF128 $1, Y2, X3
+	VADDPS X3, X2, X2
+	VPERMILPD $1, X0, X1
+	VADDPS X1, X0, X0
+	VPERMILPD $1, X2, X3
+	VADDPS X3, X2, X2
+	VMOVSHDUP X0, X1
+	VADDSS X1, X0, X0
+	VMOVSHDUP X2, X3
+	VADDSS X3, X2, X2
+	MOVQ dots_y0(R13), AX
+	VMOVSS X0, (AX)(DI*1)
+	TESTQ R8, R8
+	JEQ x1done
+	MOVQ dots_y0(R13), AX
+	VMOVSS X2, 4(AX)(DI*1)
+	ADDQ $8, DI
+	SUBQ $2, BX
+	JNZ x1
+x1done:
+	VZEROUPPER
+	RET
+
+// func decodeE4M3AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeE4M3AVX2(SB), NOSPLIT, $592-32
+	MOVQ dst+0(FP), R9
+	MOVQ src+8(FP), SI
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
+	XORL DX, DX
+	VPXOR Y12, Y12, Y12
+block:
+	VBROADCASTSS (R13), Y11
+	VMULPS quantTwo8<>(SB), Y11, Y11
+	VMOVDQU (SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 32(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 64(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VMOVDQU 96(SI), Y15
+	VPOR quantSignBytes<>(SB), Y15, Y15
+	VPMAXUB Y15, Y12, Y12
+	VPMOVSXBW (SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, (R9)(DX*1)
+	VPMOVSXBW 8(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 32(R9)(DX*1)
+	VPMOVSXBW 16(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 64(R9)(DX*1)
+	VPMOVSXBW 24(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 96(R9)(DX*1)
+	VPMOVSXBW 32(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 128(R9)(DX*1)
+	VPMOVSXBW 40(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 160(R9)(DX*1)
+	VPMOVSXBW 48(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 192(R9)(DX*1)
+	VPMOVSXBW 56(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 224(R9)(DX*1)
+	VPMOVSXBW 64(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 256(R9)(DX*1)
+	VPMOVSXBW 72(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 288(R9)(DX*1)
+	VPMOVSXBW 80(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 320(R9)(DX*1)
+	VPMOVSXBW 88(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 352(R9)(DX*1)
+	VPMOVSXBW 96(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 384(R9)(DX*1)
+	VPMOVSXBW 104(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 416(R9)(DX*1)
+	VPMOVSXBW 112(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 448(R9)(DX*1)
+	VPMOVSXBW 120(SI), X9
+	VPSLLW $7, X9, X9
+	VPAND quantE4M3<>(SB), X9, X9
+	VCVTPH2PS X9, Y9
+	VMULPS Y11, Y9, Y9
+	VMOVUPS Y9, 480(R9)(DX*1)
+	ADDQ $128, SI
+	ADDQ $4, R13
+	ADDQ $512, DX
+	DECQ CX
+	JNZ block
+	VZEROUPPER
+	RET
+
+// func dotE2M1AVX2(t *dots)
+TEXT ·dotE2M1AVX2(SB), NOSPLIT, $592-8
+	MOVQ t+0(FP), R13
+	MOVQ dots_x0(R13), R9
+	MOVQ dots_x1(R13), R10
+	MOVQ dots_x2(R13), R11
+	MOVQ dots_x3(R13), R12
+	MOVQ dots_w(R13), AX
+	MOVQ AX, w-8(SP)
+	MOVQ dots_stride(R13), R14
+	LEAQ 4096(AX)(R14*1), R14
+	MOVQ dots_rows(R13), BX
+	MOVQ dots_scales(R13), AX
+	MOVQ AX, scales-16(SP)
+	XORL DI, DI
+	CMPQ dots_xs(R13), $2
+	JEQ x2
+	CMPQ dots_xs(R13), $1
+	JEQ x1
+	RET
+x2:
+	MOVQ dots_stride(R13), R8
+	MOVQ w-8(SP), SI
+	LEAQ (SI)(R8*2), AX
+	MOVQ AX, w-8(SP)
+	MOVQ dots_scaleStride(R13), R15
+	MOVQ scales-16(SP), R13
+	LEAQ (R13)(R15*2), AX
+	MOVQ AX, scales-16(SP)
+	CMPQ BX, $1
+	JNE x2pair
+	XORL R8, R8
+	XORL R15, R15
+x2pair:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	VXORPS X4, X4, X4
+	VXORPS X5, X5, X5
+	VXORPS X6, X6, X6
+	VXORPS X7, X7, X7
+	XORL DX, DX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
+	PCALIGN $32
+x2block:
+	PREFETCHT0 (R14)
+	ADDQ $32, R14
+	VPBROADCASTB (R13), Y11
+	VPSLLD $23, Y11, Y11
+	VPAND quantExponent<>(SB), Y11, Y11
+	VPMAXSD quantSmallest<>(SB), Y11, Y11
+	VMULPS quantHalfE2M1<>(SB), Y11, Y11
+	VPBROADCASTB (R13)(R15*1), Y13
+	VPSLLD $23, Y13, Y13
+	VPAND quantExponent<>(SB), Y13, Y13
+	VPMAXSD quantSmallest<>(SB), Y13, Y13
+	VMULPS quantHalfE2M1<>(SB), Y13, Y13
+	VPBROADCASTD (SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD (SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS (R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS (R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPBROADCASTD 4(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD 4(SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS 32(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 32(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	VPBROADCASTD 8(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD 8(SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS 64(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VMOVUPS 64(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y4
+	VFMADD231PS Y8, Y10, Y6
+	VPBROADCASTD 12(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD 12(SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS 96(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VMOVUPS 96(R10)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y5
+	VFMADD231PS Y8, Y10, Y7
+	ADDQ $16, SI
+	ADDQ $1, R13
+	ADDQ $128, DX
+	DECQ CX
+	JNZ x2block
+	MOVQ t+0(FP), R13
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VADDPS Y5, Y4, Y4
+	VADDPS Y7, Y6, Y6
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VEXTRACTF128 $1, Y2, X3
+	VADDPS X3, X2, X2
+	VEXTRACTF128 $1, Y4, X5
+	VADDPS X5, X4, X4
+	VEXTRACTF128 $1, Y6, X7
+	VADDPS X7, X6, X6
+	VPERMILPD $1, X0, X1
+	VADDPS X1, X0, X0
+	VPERMILPD $1, X2, X3
+	VADDPS X3, X2, X2
+	VPERMILPD $1, X4, X5
+	VADDPS X5, X4, X4
+	VPERMILPD $1, X6, X7
+	VADDPS X7, X6, X6
+	VMOVSHDUP X0, X1
+	VADDSS X1, X0, X0
+	VMOVSHDUP X2, X3
+	VADDSS X3, X2, X2
+	VMOVSHDUP X4, X5
+	VADDSS X5, X4, X4
+	VMOVSHDUP X6, X7
+	VADDSS X7, X6, X6
+	MOVQ dots_y0(R13), AX
+	VMOVSS X0, (AX)(DI*1)
+	MOVQ dots_y1(R13), AX
+	VMOVSS X4, (AX)(DI*1)
+	TESTQ R8, R8
+	JEQ x2done
+	MOVQ dots_y0(R13), AX
+	VMOVSS X2, 4(AX)(DI*1)
+	MOVQ dots_y1(R13), AX
+	VMOVSS X6, 4(AX)(DI*1)
+	ADDQ $8, DI
+	SUBQ $2, BX
+	JNZ x2
+x2done:
+	VZEROUPPER
+	RET
+x1:
+	MOVQ dots_stride(R13), R8
+	MOVQ w-8(SP), SI
+	LEAQ (SI)(R8*2), AX
+	MOVQ AX, w-8(SP)
+	MOVQ dots_scaleStride(R13), R15
+	MOVQ scales-16(SP), R13
+	LEAQ (R13)(R15*2), AX
+	MOVQ AX, scales-16(SP)
+	CMPQ BX, $1
+	JNE x1pair
+	XORL R8, R8
+	XORL R15, R15
+x1pair:
+	VXORPS X0, X0, X0
+	VXORPS X1, X1, X1
+	VXORPS X2, X2, X2
+	VXORPS X3, X3, X3
+	XORL DX, DX
+	MOVQ t+0(FP), AX
+	MOVQ dots_blocks(AX), CX
+	PCALIGN $32
+x1block:
+	PREFETCHT0 (R14)
+	ADDQ $32, R14
+	VPBROADCASTB (R13), Y11
+	VPSLLD $23, Y11, Y11
+	VPAND quantExponent<>(SB), Y11, Y11
+	VPMAXSD quantSmallest<>(SB), Y11, Y11
+	VMULPS quantHalfE2M1<>(SB), Y11, Y11
+	VPBROADCASTB (R13)(R15*1), Y13
+	VPSLLD $23, Y13, Y13
+	VPAND quantExponent<>(SB), Y13, Y13
+	VPMAXSD quantSmallest<>(SB), Y13, Y13
+	VMULPS quantHalfE2M1<>(SB), Y13, Y13
+	VPBROADCASTD (SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD (SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS (R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPBROADCASTD 4(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD 4(SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS 32(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	VPBROADCASTD 8(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD 8(SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS 64(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y0
+	VFMADD231PS Y8, Y10, Y2
+	VPBROADCASTD 12(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VPBROADCASTD 12(SI)(R8*1), Y10
+	VPSRLVD quantNibbles<>(SB), Y10, Y10
+	VPSLLD $28, Y10, Y15
+	VPERMPS Y13, Y10, Y10
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y10, Y10
+	VMOVUPS 96(R9)(DX*1), Y8
+	VFMADD231PS Y8, Y9, Y1
+	VFMADD231PS Y8, Y10, Y3
+	ADDQ $16, SI
+	ADDQ $1, R13
+	ADDQ $128, DX
+	DECQ CX
+	JNZ x1block
+	MOVQ t+0(FP), R13
+	VADDPS Y1, Y0, Y0
+	VADDPS Y3, Y2, Y2
+	VEXTRACTF128 $1, Y0, X1
+	VADDPS X1, X0, X0
+	VEXTRACTF128 $1, Y2, X3
+	VADDPS X3, X2, X2
+	VPERMILPD $1, X0, X1
+	VADDPS X1, X0, X0
+	VPERMILPD $1, X2, X3
+	VADDPS X3, X2, X2
+	VMOVSHDUP X0, X1
+	VADDSS X1, X0, X0
+	VMOVSHDUP X2, X3
+	VADDSS X3, X2, X2
+	MOVQ dots_y0(R13), AX
+	VMOVSS X0, (AX)(DI*1)
+	TESTQ R8, R8
+	JEQ x1done
+	MOVQ dots_y0(R13), AX
+	VMOVSS X2, 4(AX)(DI*1)
+	ADDQ $8, DI
+	SUBQ $2, BX
+	JNZ x1
+x1done:
+	VZEROUPPER
+	RET
+
+// func decodeE2M1AVX2(dst *float32, src, scales *byte, blocks int)
+TEXT ·decodeE2M1AVX2(SB), NOSPLIT, $592-32
+	MOVQ dst+0(FP), R9
+	MOVQ src+8(FP), SI
+	MOVQ scales+16(FP), R13
+	MOVQ blocks+24(FP), CX
+	XORL DX, DX
+block:
+	VPBROADCASTB (R13), Y11
+	VPSLLD $23, Y11, Y11
+	VPAND quantExponent<>(SB), Y11, Y11
+	VPMAXSD quantSmallest<>(SB), Y11, Y11
+	VMULPS quantHalfE2M1<>(SB), Y11, Y11
+	VPBROADCASTD (SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VMOVUPS Y9, (R9)(DX*1)
+	VPBROADCASTD 4(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VMOVUPS Y9, 32(R9)(DX*1)
+	VPBROADCASTD 8(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VMOVUPS Y9, 64(R9)(DX*1)
+	VPBROADCASTD 12(SI), Y9
+	VPSRLVD quantNibbles<>(SB), Y9, Y9
+	VPSLLD $28, Y9, Y15
+	VPERMPS Y11, Y9, Y9
+	VPAND quantSign<>(SB), Y15, Y15
+	VPXOR Y15, Y9, Y9
+	VMOVUPS Y9, 96(R9)(DX*1)
+	ADDQ $16, SI
+	ADDQ $1, R13
 	ADDQ $128, DX
 	DECQ CX
 	JNZ block

@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -30,34 +31,61 @@ func forEachDirect(t *testing.T, f func(t *testing.T, typ quant.Type, d *direct)
 	}
 }
 
+// directMatrix makes a matrix [rows,k] of random bytes, moderate ones unless wild, which end at a guard page.
+// Of blocks whose scales lie apart, all rows have the same grid of scales.
+func directMatrix(t *testing.T, rng *rand.Rand, typ quant.Type, rows, k int, wild bool) *Stored {
+	bytes := func(n int) []byte {
+		g := newGuarded[byte](n, 0)
+		t.Cleanup(g.release)
+		for i := range g.data {
+			g.data[i] = byte(0x2c + rng.IntN(16))
+			if wild {
+				g.data[i] = byte(rng.IntN(256))
+			}
+		}
+		return g.data
+	}
+	s := &Stored{Name: typ.String(), N: rows, K: k, Type: typ}
+	switch typ {
+	case directE4M3:
+		m := &quant.MatrixFP8{N: rows, K: k, BlockRows: 128, BlockCols: 128, Codes: bytes(rows * k), Scales: bytes(4 * k / 128)}
+		for i := 0; wild && rng.IntN(3) > 0 && i < len(m.Codes); i++ {
+			m.Codes[i] &= 0xbf // mostly without NaN
+		}
+		for b := m.Scales; len(b) > 0; b = b[4:] {
+			if v := math.Float32frombits(binary.LittleEndian.Uint32(b)); finite(v) && math.Abs(float64(v)) >= 0x1p119 {
+				b[3] &= 0xbf // the kernels take 2^8 times the scale
+			}
+		}
+		s.Coded, s.Decode, s.Type = m, m.Rows, 0
+	case directE2M1:
+		m := &quant.MatrixFP4{N: rows, K: k, Codes: bytes(rows * k / 2), Scales: bytes(rows * k / 32)}
+		s.Coded, s.Decode, s.Type = m, m.Rows, 0
+	default:
+		s.Data = bytes(rows * typ.Bytes(k))
+	}
+	return s
+}
+
 // checkDirect decodes and multiplies rows rows of blocks blocks of random bytes. Weights and sums lie
 // against guard pages, weights at any alignment.
 func checkDirect(t *testing.T, rng *rand.Rand, typ quant.Type, d *direct, rows, blocks int, wild bool) {
 	t.Helper()
 	k := blocks * d.weights
-	stride := typ.Bytes(k)
-	data := newGuarded[byte](rows*stride, 0)
-	defer data.release()
-	for i := range data.data {
-		data.data[i] = byte(0x2c + rng.IntN(16))
-		if wild {
-			data.data[i] = byte(rng.IntN(256))
-		}
-	}
+	m := directMatrix(t, rng, typ, rows, k, wild)
 	want := make([]float32, rows*k)
-	if err := quant.Decode(want, data.data, typ); err != nil {
-		t.Fatal(err)
-	}
+	m.Rows(want, 0, rows)
 	got := newGuarded[float32](rows*k, 0)
 	defer got.release()
-	d.decodeBlocks(got.data, data.data, rows*blocks)
+	d.rows(&dots{}, got.data, m, 0, rows)
 	for i, v := range got.data {
 		if finite(want[i]) && v != want[i] || finite(want[i]) != finite(v) {
 			t.Fatalf("weight %d is %v, want %v", i, v, want[i])
 		}
 	}
 
-	a := &dots{w: data.data, stride: stride, rows: rows, blocks: blocks}
+	a := &dots{blocks: blocks}
+	a.place(m, 0, rows)
 	xs, ys := [...]*[]float32{&a.x0, &a.x1, &a.x2, &a.x3}, [...]*[]float32{&a.y0, &a.y1, &a.y2, &a.y3}
 	alone := make([][]float32, d.most)
 	for i := range d.most {
@@ -135,6 +163,66 @@ func FuzzDirect(f *testing.F) {
 		forEachDirect(t, func(t *testing.T, typ quant.Type, d *direct) {
 			checkDirect(t, rand.New(rand.NewPCG(seed, 3)), typ, d, 1+int(rows%9), 1+int(blocks%9), wild)
 		})
+	})
+}
+
+// Products with matrices whose scales change from row to row of a grid, and with slices of them, are those
+// with what they decode to.
+func TestDirectScales(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 1))
+	for _, tier := range Tiers() {
+		e, err := New(2, tier)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		for range 20 {
+			n, k := 20+rng.IntN(50), 128*(1+rng.IntN(5))
+			fp8 := directMatrix(t, rng, directE4M3, n, k, false)
+			m := fp8.Coded.(*quant.MatrixFP8)
+			m.BlockRows, m.Scale = 1+rng.IntN(9), quant.ScaleBF16
+			m.Scales = make([]byte, 2*((n+m.BlockRows-1)/m.BlockRows)*k/128)
+			for i := range m.Scales {
+				m.Scales[i] = byte(0x2c + rng.IntN(16))
+			}
+			for _, s := range []*Stored{fp8, directMatrix(t, rng, directE2M1, n, k, false)} {
+				lo := rng.IntN(n)
+				part := s.Slice(lo, lo+1+rng.IntN(n-lo))
+				w := make([]float32, part.N*k)
+				part.Rows(w, 0, part.N)
+				checkStored(t, e, F32, rng, &part, w, false)
+			}
+		}
+	}
+}
+
+// A code for NaN makes its row NaN, and no other.
+func TestDirectNaN(t *testing.T) {
+	forEachDirect(t, func(t *testing.T, typ quant.Type, d *direct) {
+		if typ != directE4M3 {
+			return
+		}
+		rng := rand.New(rand.NewPCG(13, 1))
+		const rows, k = 5, 384
+		for _, code := range []byte{0x7f, 0xff} {
+			for at := 0; at < rows*k; at += 7 {
+				m := directMatrix(t, rng, typ, rows, k, false)
+				m.Coded.(*quant.MatrixFP8).Codes[at] = code
+				a := &dots{blocks: k / 128, xs: 1, x0: make([]float32, k), y0: make([]float32, rows)}
+				a.place(m, 0, rows)
+				d.multiply(a)
+				for r, v := range a.y0 {
+					if (v != v) != (r == at/k) {
+						t.Fatalf("code %x at %d: row %d is %v", code, at, r, v)
+					}
+				}
+				w := make([]float32, rows*k)
+				d.rows(&dots{}, w, m, 0, rows)
+				if w[at] == w[at] {
+					t.Fatalf("code %x at %d was decoded to %v", code, at, w[at])
+				}
+			}
+		}
 	})
 }
 

@@ -20,6 +20,13 @@ type Stored struct {
 	// Decode, if set, writes rows [lo,hi) as float32 to dst [hi-lo,K]: formats whose scales lie in another
 	// tensor (fp8 with blocks of 128×128, fp4 of V4).
 	Decode func(dst []float32, lo, hi int)
+
+	// Coded, if set, is what Decode decodes, from its row First on. Kernels read a *quant.MatrixFP8 or
+	// *quant.MatrixFP4 themselves.
+	Coded interface {
+		Rows(dst []float32, lo, hi int)
+	}
+	First int
 }
 
 // Rows decodes rows [lo,hi) to dst [hi-lo,K].
@@ -39,6 +46,7 @@ func (s *Stored) Rows(dst []float32, lo, hi int) {
 func (s *Stored) Slice(lo, hi int) Stored {
 	t := *s
 	t.N = hi - lo
+	t.First += lo
 	if s.Decode != nil {
 		t.Decode = func(dst []float32, a, b int) { s.Decode(dst, lo+a, lo+b) }
 		return t

@@ -241,7 +241,7 @@ func (t *storedTask) rowsOf(sc *worker, w *Stored, lo, hi int) []float32 {
 	}
 	x := room(&sc.a, (hi-lo)*w.K)
 	if d := t.e.directOf(w); d != nil {
-		d.rows(x, w, lo, hi)
+		d.rows(&sc.dots, x, w, lo, hi)
 	} else {
 		w.Rows(x, lo, hi)
 	}

@@ -12,6 +12,7 @@
 package quant
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 )
@@ -77,6 +78,15 @@ func (m *MatrixFP8) Rows(dst []float32, lo, hi int) {
 			row, out = row[n:], out[n:]
 		}
 	}
+}
+
+// AppendScales appends the scales of row o, of all its blocks, as float32 in little-endian order.
+func (m *MatrixFP8) AppendScales(b []byte, o int) []byte {
+	cols := ceilDiv(m.K, m.BlockCols)
+	for j := o / m.BlockRows * cols; cols > 0; j, cols = j+1, cols-1 {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(m.Scale.at(m.Scales, j)))
+	}
+	return b
 }
 
 func scaledE4M3(y []float32, codes []byte, scale float32) {

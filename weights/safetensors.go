@@ -78,7 +78,9 @@ func (f *safetensorsFiles) find(name string) (tensor, bool) {
 		if packed {
 			t.shape = []int{w.Shape[0], 2 * w.Shape[1]}
 		}
-		t.decode, t.err = f.scaled(base, w, packed)
+		if t.coded, t.err = f.scaled(base, w, packed); t.err == nil {
+			t.decode = t.coded.Rows
+		}
 		t.scale = f.scaleBytes(base)
 		return t, true
 	}
@@ -99,8 +101,8 @@ func (f *safetensorsFiles) scaleBytes(base string) []byte {
 	return nil
 }
 
-// scaled is the decoder of a matrix of 8 or, packed, 4 bits, by the scales that stand beside it.
-func (f *safetensorsFiles) scaled(base string, w safetensors.Tensor, packed bool) (decoder, error) {
+// scaled is a matrix of 8 or, packed, 4 bits, with the scales that stand beside it.
+func (f *safetensorsFiles) scaled(base string, w safetensors.Tensor, packed bool) (coded, error) {
 	scale, ok := f.lookup(base + ".weight_scale_inv")
 	if !ok {
 		scale, ok = f.lookup(base + ".scale")

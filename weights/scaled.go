@@ -18,8 +18,13 @@ import (
 // decoder writes rows [lo,hi) of a matrix.
 type decoder func(dst []float32, lo, hi int)
 
-// fp8 makes the decoder of w, E4M3 [n,k], whose scales are a grid [ceil(n/rows),ceil(k/cols)].
-func fp8(w, scale safetensors.Tensor, rows, cols int) (decoder, error) {
+// coded is a matrix whose scales lie apart.
+type coded interface {
+	Rows(dst []float32, lo, hi int)
+}
+
+// fp8 is w, E4M3 [n,k], whose scales are a grid [ceil(n/rows),ceil(k/cols)].
+func fp8(w, scale safetensors.Tensor, rows, cols int) (coded, error) {
 	if len(w.Shape) != 2 {
 		return nil, fmt.Errorf("weights: tensor %q is stored as %v with scales and has shape %v: only matrices are known", w.Name, w.DType, w.Shape)
 	}
@@ -40,11 +45,11 @@ func fp8(w, scale safetensors.Tensor, rows, cols int) (decoder, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("weights: tensor %q: %w", w.Name, err)
 	}
-	return m.Rows, nil
+	return m, nil
 }
 
-// fp4 makes the decoder of w, two E2M1 codes a byte, [n,k/2] bytes, with scales [n,k/32].
-func fp4(w, scale safetensors.Tensor) (decoder, error) {
+// fp4 is w, two E2M1 codes a byte, [n,k/2] bytes, with scales [n,k/32].
+func fp4(w, scale safetensors.Tensor) (coded, error) {
 	m := &quant.MatrixFP4{N: w.Shape[0], K: 2 * w.Shape[1], Codes: w.Data, Scales: scale.Data}
 	if scale.DType != safetensors.F8_E8M0 && scale.DType != safetensors.U8 {
 		return nil, fmt.Errorf("weights: scales %q of fp4 numbers are stored as %v: only F8_E8M0 is known", scale.Name, scale.DType)
@@ -55,13 +60,13 @@ func fp4(w, scale safetensors.Tensor) (decoder, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("weights: tensor %q: %w", w.Name, err)
 	}
-	return m.Rows, nil
+	return m, nil
 }
 
-// nvfp4 makes the decoder of w, two E2M1 codes a byte, [n,k/2] bytes, with E4M3 scales [n,k/16] and one
+// nvfp4 is w, two E2M1 codes a byte, [n,k/2] bytes, with E4M3 scales [n,k/16] and one
 // factor for all. Some writers store the factor and some its reciprocal: weights are small, so it is the one
 // below 1.
-func nvfp4(w, scale, global safetensors.Tensor) (decoder, error) {
+func nvfp4(w, scale, global safetensors.Tensor) (coded, error) {
 	m := &quant.MatrixNVFP4{N: w.Shape[0], K: 2 * w.Shape[1], Codes: w.Data, Scales: scale.Data}
 	if grid := []int{m.N, ceil(m.K, 16)}; scale.DType != safetensors.F8_E4M3 || !slices.Equal(scale.Shape, grid) {
 		return nil, fmt.Errorf("weights: scales %q are %v of shape %v, but %d rows of %d NVFP4 numbers in %q need F8_E4M3 of %v", scale.Name, scale.DType, scale.Shape, m.N, m.K, w.Name, grid)
@@ -76,7 +81,7 @@ func nvfp4(w, scale, global safetensors.Tensor) (decoder, error) {
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("weights: tensor %q: %w", w.Name, err)
 	}
-	return m.Rows, nil
+	return m, nil
 }
 
 func ceil(a, b int) int { return (a + b - 1) / b }

@@ -25,6 +25,7 @@ type tensor struct {
 
 	// decode, if set, writes rows [lo,hi) of the last dimension.
 	decode decoder
+	coded  coded // what decode decodes, if kernels may know
 	err    error // why it cannot be decoded
 }
 
@@ -49,7 +50,7 @@ func (t *tensor) stored(n, k int) (kernel.Stored, error) {
 	case t.decode == nil && (k%t.typ.Block() != 0 || len(t.data) != n*t.typ.Bytes(k)):
 		return kernel.Stored{}, fmt.Errorf("weights: tensor %q of type %v cannot be cut into rows of %d numbers", t.name, t.typ, k)
 	}
-	return kernel.Stored{Name: t.name, N: n, K: k, Type: t.typ, Data: t.data, Decode: t.decode}, nil
+	return kernel.Stored{Name: t.name, N: n, K: k, Type: t.typ, Data: t.data, Decode: t.decode, Coded: t.coded}, nil
 }
 
 // Has says whether the model has a tensor of that name.

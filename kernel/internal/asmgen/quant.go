@@ -16,6 +16,7 @@ import "fmt"
 // vector of weights.
 type quantFormat struct {
 	name    string
+	index   string   // of the type in the table of kernels
 	weights int      // in a block
 	bytes   int      // of a block
 	consts  []string // tables that AVX-512 keeps in registers, see quantGen.constant
@@ -23,6 +24,11 @@ type quantFormat struct {
 	// prepare, if set, prints what unpacks the scales of a block into the scratch memory. That is done
 	// one block ahead: a core that had to wait for it could not see far enough to do anything else.
 	prepare func(q *quantGen)
+	// scales is how many bytes of scales a block has apart from its codes, at R13 for the first row and R15
+	// further on for the other. Formats with prepare have none.
+	scales int
+	// start and finish, if set, are printed before and after the blocks of a pair of rows.
+	start, finish func(q *quantGen)
 }
 
 // quantGen prints one function.
@@ -168,6 +174,10 @@ func quantDot(a *asm, f *quantFormat, set string) {
 	a.op("MOVQ", "dots_stride(R13)", r14)
 	a.op("LEAQ", mem{base: ax, index: r14, scale: 1, off: quantAhead}, r14)
 	a.op("MOVQ", "dots_rows(R13)", bx)
+	if f.scales > 0 {
+		a.op("MOVQ", "dots_scales(R13)", ax)
+		a.op("MOVQ", ax, "scales-16(SP)")
+	}
 	a.op("XORL", di, di)
 	for _, xs := range quantTile(wide) {
 		a.op("CMPQ", "dots_xs(R13)", xs)
@@ -203,18 +213,26 @@ func (q *quantGen) dotRows(f *quantFormat, label string) {
 	q.op("MOVQ", "w-8(SP)", si)
 	q.op("LEAQ", mem{base: si, index: r8, scale: 2}, ax)
 	q.op("MOVQ", ax, "w-8(SP)")
+	if f.scales > 0 {
+		q.op("MOVQ", "dots_scaleStride(R13)", r15)
+		q.op("MOVQ", "scales-16(SP)", r13)
+		q.op("LEAQ", mem{base: r13, index: r15, scale: 2}, ax)
+		q.op("MOVQ", ax, "scales-16(SP)")
+	}
 	q.op("CMPQ", bx, 1)
 	q.op("JNE", label+"pair")
 	q.op("XORL", r8, r8)
+	if f.scales > 0 {
+		q.op("XORL", r15, r15)
+	}
 	q.at(label + "pair")
 	for i := range 2 * q.rows * q.xs {
 		q.op("VXORPS", fmt.Sprintf("X%d", i), fmt.Sprintf("X%d", i), fmt.Sprintf("X%d", i))
 	}
 	q.op("XORL", dx, dx)
-	q.op("MOVQ", "dots_blocks(R13)", cx)
-	if f.prepare != nil {
-		f.prepare(q)
-	}
+	q.op("MOVQ", "t+0(FP)", ax)
+	q.op("MOVQ", "dots_blocks(AX)", cx)
+	q.begins(f)
 	q.op("PCALIGN", 32)
 	q.at(label + "block")
 	for i := 0; i < 2*f.bytes; i += 64 {
@@ -222,6 +240,9 @@ func (q *quantGen) dotRows(f *quantFormat, label string) {
 	}
 	q.op("ADDQ", 2*f.bytes, r14)
 	q.step(f, label+"block")
+	if f.finish != nil {
+		f.finish(q)
+	}
 	q.op("MOVQ", "t+0(FP)", r13)
 	q.sums()
 	q.storeSums(0)
@@ -234,6 +255,16 @@ func (q *quantGen) dotRows(f *quantFormat, label string) {
 	q.at(label + "done")
 	q.op("VZEROUPPER")
 	q.op("RET")
+}
+
+// begins prints what comes before the blocks of a pair of rows.
+func (q *quantGen) begins(f *quantFormat) {
+	if f.prepare != nil {
+		f.prepare(q)
+	}
+	if f.start != nil {
+		f.start(q)
+	}
 }
 
 // step prints the work on a block and the jump to the next one.
@@ -253,6 +284,9 @@ func (q *quantGen) step(f *quantFormat, next string) {
 		q.op("MOVQ", ax, r15)
 	}
 	q.op("ADDQ", f.bytes, si)
+	if f.scales > 0 {
+		q.op("ADDQ", f.scales, r13)
+	}
 	q.op("ADDQ", 4*f.weights, dx)
 	q.op("DECQ", cx)
 	q.op("JNZ", next)
@@ -299,21 +333,22 @@ func (q *quantGen) storeSums(row int) {
 
 // quantDecode prints the decoder of a format.
 func quantDecode(a *asm, f *quantFormat, set string) {
-	a.textFrame(fmt.Sprintf("func decode%s%s(dst *float32, src *byte, blocks int)", f.name, set), quantLocals, 24)
+	a.textFrame(fmt.Sprintf("func decode%s%s(%s)", f.name, set, decodeArgs), quantLocals, 32)
 	q := &quantGen{asm: a, format: f, wide: set == "AVX512", rows: 1, source: si, memory: r15}
 	a.op("MOVQ", "dst+0(FP)", quantX[0])
 	a.op("MOVQ", "src+8(FP)", si)
-	a.op("MOVQ", "blocks+16(FP)", cx)
+	a.op("MOVQ", "scales+16(FP)", r13)
+	a.op("MOVQ", "blocks+24(FP)", cx)
 	q.begin(f)
 	a.op("XORL", dx, dx)
-	if f.prepare != nil {
-		f.prepare(q)
-	}
+	q.begins(f)
 	a.at("block")
 	q.step(f, "block")
 	a.op("VZEROUPPER")
 	a.op("RET")
 }
+
+const decodeArgs = "dst *float32, src, scales *byte, blocks int"
 
 // quantFile prints all formats for one instruction set.
 func quantFile(a *asm, set string) {
@@ -344,7 +379,7 @@ func quantFileGo(a *asm, sets ...string) {
 		a.line("")
 		a.line("var direct%s = [...]direct{", set)
 		for _, f := range quantFormats {
-			a.line("\tquant.%s: {dot%s%s, decode%s%s, %d, %d, %d},", f.name, f.name, set, f.name, set, f.weights, f.bytes, quantTile(set == "AVX512")[0])
+			a.line("\t%s: {dot%s%s, decode%s%s, %d, %d, %d, %d},", f.index, f.name, set, f.name, set, f.weights, f.bytes, f.scales, quantTile(set == "AVX512")[0])
 		}
 		a.line("}")
 		for _, f := range quantFormats {
@@ -353,7 +388,7 @@ func quantFileGo(a *asm, sets ...string) {
 			a.line("func dot%s%s(t *dots)", f.name, set)
 			a.line("")
 			a.line("//go:noescape")
-			a.line("func decode%s%s(dst *float32, src *byte, blocks int)", f.name, set)
+			a.line("func decode%s%s(%s)", f.name, set, decodeArgs)
 		}
 	}
 }

@@ -3,26 +3,29 @@ package main
 import "fmt"
 
 // The formats of GGUF files as instructions; quant/blocks32.go, kquants.go and blocks256.go give their
-// layouts. AX and R13 are free for a block without prepare.
+// layouts. Those of safetensors files, with scales apart, are in quant_scaled.go. AX and R13 are free for a
+// block without prepare and scales.
 //
 // Four bits that stand for any 16 numbers are looked up in a vector of these numbers, scaled: AVX-512
 // does that in one instruction. Wider codes, and on AVX2 all that are whole numbers, are computed as
 // q·s − f: a scale times a whole number is exact, so nothing is rounded twice.
 var quantFormats = []quantFormat{
-	{"F32", 32, 128, nil, blockF32, nil},
-	{"F16", 32, 64, nil, blockF16, nil},
-	{"Q4_0", 32, 18, []string{"quantLevels"}, blockQ4_0, nil},
-	{"Q4_1", 32, 20, []string{"quantDigits"}, blockQ4_1, nil},
-	{"Q5_0", 32, 22, []string{"quantLow4", "quantBit4"}, blockQ5_0, nil},
-	{"Q5_1", 32, 24, []string{"quantLow4", "quantBit4"}, blockQ5_1, nil},
-	{"Q8_0", 32, 34, nil, blockQ8_0, nil},
-	{"Q4_K", 256, 144, []string{"quantDigits"}, blockQ4_K, scalesQ4_K},
-	{"Q5_K", 256, 176, []string{"quantLow4", "quantBit4"}, blockQ5_K, scalesQ4_K},
-	{"Q6_K", 256, 210, []string{"quantLow4", "quantBits45"}, blockQ6_K, scalesQ6_K},
-	{"IQ4_NL", 32, 18, []string{"quantIQ4"}, blockIQ4_NL, nil},
-	{"IQ4_XS", 256, 136, []string{"quantIQ4"}, blockIQ4_XS, scalesIQ4_XS},
-	{"BF16", 32, 64, nil, blockBF16, nil},
-	{"MXFP4", 32, 17, []string{"quantE2M1"}, blockMXFP4, nil},
+	{name: "F32", index: "quant.F32", weights: 32, bytes: 128, block: blockF32},
+	{name: "F16", index: "quant.F16", weights: 32, bytes: 64, block: blockF16},
+	{name: "Q4_0", index: "quant.Q4_0", weights: 32, bytes: 18, consts: []string{"quantLevels"}, block: blockQ4_0},
+	{name: "Q4_1", index: "quant.Q4_1", weights: 32, bytes: 20, consts: []string{"quantDigits"}, block: blockQ4_1},
+	{name: "Q5_0", index: "quant.Q5_0", weights: 32, bytes: 22, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_0},
+	{name: "Q5_1", index: "quant.Q5_1", weights: 32, bytes: 24, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_1},
+	{name: "Q8_0", index: "quant.Q8_0", weights: 32, bytes: 34, block: blockQ8_0},
+	{name: "Q4_K", index: "quant.Q4_K", weights: 256, bytes: 144, consts: []string{"quantDigits"}, block: blockQ4_K, prepare: scalesQ4_K},
+	{name: "Q5_K", index: "quant.Q5_K", weights: 256, bytes: 176, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_K, prepare: scalesQ4_K},
+	{name: "Q6_K", index: "quant.Q6_K", weights: 256, bytes: 210, consts: []string{"quantLow4", "quantBits45"}, block: blockQ6_K, prepare: scalesQ6_K},
+	{name: "IQ4_NL", index: "quant.IQ4_NL", weights: 32, bytes: 18, consts: []string{"quantIQ4"}, block: blockIQ4_NL},
+	{name: "IQ4_XS", index: "quant.IQ4_XS", weights: 256, bytes: 136, consts: []string{"quantIQ4"}, block: blockIQ4_XS, prepare: scalesIQ4_XS},
+	{name: "BF16", index: "quant.BF16", weights: 32, bytes: 64, block: blockBF16},
+	{name: "MXFP4", index: "quant.MXFP4", weights: 32, bytes: 17, consts: []string{"quantE2M1"}, block: blockMXFP4},
+	{name: "E4M3", index: "directE4M3", weights: 128, bytes: 128, consts: []string{"quantE4M3", "quantSignBytes"}, block: blockE4M3, scales: 4, start: startE4M3, finish: finishE4M3},
+	{name: "E2M1", index: "directE2M1", weights: 32, bytes: 16, consts: []string{"quantHalfE2M1", "quantNibbles"}, block: blockE2M1, scales: 1, start: startE2M1},
 }
 
 func blockF32(q *quantGen) {
@@ -348,7 +351,7 @@ func scalesIQ4_XS(q *quantGen) {
 	q.each(func(r int) {
 		w, t := ymm(q.w(r)), ymm(q.tmp())
 		q.op("VPBROADCASTD", q.src(r, 4), w)
-		q.op("VPSRLVD", "quantFours<>(SB)", w, w)
+		q.op("VPSRLVD", "quantNibbles<>(SB)", w, w)
 		q.op(q.logic("VPAND"), "quantLow4<>(SB)", w, w)
 		q.op("VPBROADCASTD", q.src(r, 2), t)
 		q.op("VPSRLVD", "quantTwos<>(SB)", t, t)

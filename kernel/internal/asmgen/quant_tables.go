@@ -2,8 +2,8 @@ package main
 
 import "math"
 
-// quantTables prints the constants of the kernels on blocks: vectors of 16 words, of which AVX2 takes
-// eight, bytes for VPSHUFB, and the powers of two of MXFP4.
+// quantTables prints the constants of the kernels on blocks: vectors of 16 words, of which AVX2
+// takes eight, bytes for VPSHUFB, and the powers of two of MXFP4.
 func quantTables(a *asm) {
 	vector := func(name string, f func(i int) uint32) {
 		words := make([]uint32, 16)
@@ -38,7 +38,21 @@ func quantTables(a *asm) {
 	all("quantBits45", 3<<4)
 	vector("quantBits", func(i int) uint32 { return 1 << (i % 8) })
 	vector("quantTwos", func(i int) uint32 { return uint32(i % 8 * 2) })
-	vector("quantFours", func(i int) uint32 { return uint32(i % 8 * 4) })
+
+	all("quantE4M3", 0xbfffbfff)
+	all("quantSignBytes", 0x80808080)
+	all("quantOnes", 0xffffffff)
+	all("quantNaN", math.Float32bits(float32(math.NaN())))
+	all("quantTwo8", float(256))
+	all("quantExponent", 0xff<<23)
+	all("quantSmallest", 1<<22) // 2^-127
+	vector("quantHalfE2M1", func(i int) uint32 {
+		if i == 8 {
+			return 1 << 31
+		}
+		return math.Float32bits(float32(e2m1[i]) / 2)
+	})
+	vector("quantNibbles", func(i int) uint32 { return uint32(i % 8 * 4) })
 
 	// Scales and floors of Q4_K in turns: sub-block i/2, a floor when i is odd. Bytes from which they
 	// come, as indices of VPSHUFB, in which 0x80 makes zeros.
