@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -349,6 +350,14 @@ func TestSchedulerDeadline(t *testing.T) {
 // Close waits for what is at work, or ends it when it may not wait any longer.
 func TestSchedulerClose(t *testing.T) {
 	net := openNet(t, "llama-q8_0")
+	before := runtime.NumGoroutine()
+	defer func() {
+		for end := time.Now().Add(10 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+			}
+		}
+	}()
 	s := newTestScheduler(t, net, SchedulerOptions{Sequences: 1})
 	var streams []*Stream
 	for range 3 {
