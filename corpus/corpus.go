@@ -34,8 +34,8 @@ type Document struct {
 type Part byte
 
 const (
-	Train Part = iota
-	Validation
+	Train      Part = iota // learned from
+	Validation             // held back, to measure on
 	// dropped documents are empty, duplicates, or altered by their encoding.
 	dropped
 )

@@ -83,6 +83,7 @@ func ParseImage(s string) (image Image, ok bool, err error) {
 	return Image{host, repo, tag}, true, nil
 }
 
+// String is the image as ParseImage reads it.
 func (i Image) String() string { return "oci://" + i.Host + "/" + i.Repo + ":" + i.Tag }
 
 // base is the address of the registry. As with other programs, one on this machine needs no certificate.

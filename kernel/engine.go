@@ -15,6 +15,7 @@ const (
 	BF16              // operands rounded to bfloat16 where that is faster, float32 accumulation
 )
 
+// String is the name that flags and files use.
 func (d DType) String() string { return [...]string{"f32", "bf16"}[d] }
 
 // Engine runs the operations of this package on a pool with one set of kernels. It is not safe

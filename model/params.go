@@ -21,6 +21,7 @@ const (
 	Bias                  // e_score_correction_bias: no gradient, moved by UpdateBias
 )
 
+// String names the kind in messages.
 func (k Kind) String() string {
 	return [...]string{"matrix", "vector", "embedding", "head", "bias"}[k]
 }

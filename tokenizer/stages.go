@@ -86,7 +86,7 @@ func readPreTokenizer(raw json.RawMessage) (scanner, error) {
 		switch {
 		case s.Type == "ByteLevel" && i == len(stages)-1:
 			if s.AddPrefixSpace == nil || *s.AddPrefixSpace {
-				return 0, errors.New("ByteLevel with add_prefix_space is not supported")
+				return 0, errors.New("a ByteLevel with add_prefix_space is not supported")
 			}
 			splits := s.UseRegex == nil || *s.UseRegex
 			if scan, ok := scannerOf(expressions, splits); ok {
@@ -96,7 +96,7 @@ func readPreTokenizer(raw json.RawMessage) (scanner, error) {
 				expressions, splits, knownScanners())
 		case s.Type == "Digits":
 			if s.IndividualDigits == nil || !*s.IndividualDigits {
-				return 0, errors.New("Digits without individual_digits is not supported")
+				return 0, errors.New("a Digits without individual_digits is not supported")
 			}
 			expressions = append(expressions, exprNumber)
 			continue

@@ -67,6 +67,7 @@ type ShortVocabularyError struct {
 	Tokenizer    *Tokenizer
 }
 
+// Error says how many tokens the text supports.
 func (e *ShortVocabularyError) Error() string {
 	return fmt.Sprintf("tokenizer: a vocabulary of %d is larger than the text supports: after %d tokens no pair occurs %d times; ask for at most %d or give more text",
 		e.Asked, e.Got, e.MinFrequency, e.Got)

@@ -81,12 +81,23 @@ type Done struct {
 	Out     string  `json:"out,omitempty"`
 }
 
-func (Plan) Name() string       { return "plan" }
-func (Step) Name() string       { return "step" }
-func (Eval) Name() string       { return "eval" }
-func (Sample) Name() string     { return "sample" }
+// Name is "plan", the "event" of its line.
+func (Plan) Name() string { return "plan" }
+
+// Name is "step", the "event" of its line.
+func (Step) Name() string { return "step" }
+
+// Name is "eval", the "event" of its line.
+func (Eval) Name() string { return "eval" }
+
+// Name is "sample", the "event" of its line.
+func (Sample) Name() string { return "sample" }
+
+// Name is "checkpoint", the "event" of its line.
 func (Checkpoint) Name() string { return "checkpoint" }
-func (Done) Name() string       { return "done" }
+
+// Name is "done", the "event" of its line.
+func (Done) Name() string { return "done" }
 
 func (Plan) at() int         { return 0 }
 func (e Step) at() int       { return e.Step }

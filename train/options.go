@@ -103,6 +103,7 @@ func ParseDType(s string) (kernel.DType, error) {
 // Misuse is the error of a request that no machine and no data could fulfil.
 type Misuse struct{ error }
 
+// Unwrap returns what is wrong.
 func (m Misuse) Unwrap() error { return m.error }
 
 // Misusef makes a Misuse.

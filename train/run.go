@@ -76,6 +76,7 @@ type Interrupted struct {
 	Saved       bool
 }
 
+// Error says how far the run came and whether it can go on.
 func (e *Interrupted) Error() string {
 	if !e.Saved {
 		return fmt.Sprintf("train: interrupted after step %d of %d; nothing was kept", e.Step, e.Steps)
@@ -94,6 +95,7 @@ type NonFinite struct {
 	Retries int
 }
 
+// Error says what was not finite, and what to try.
 func (e *NonFinite) Error() string {
 	return fmt.Sprintf("train: step %d: %s is %g after %d retries from the last checkpoint, each at half the learning rate: lower --lr, or look at the data around this step", e.Step, e.What, e.Value, e.Retries)
 }

@@ -1,9 +1,6 @@
-// Command haenyeo creates small language models of the DeepSeek-V3 architecture and runs them.
-//
-// This file holds the grammar of the command line and the way from arguments to an exit status.
-// Each command has a file of its own, with its flags and what it prints; the work is done by the
-// packages it calls.
 package main
+
+// The grammar of the command line, and the way from arguments to an exit status.
 
 import (
 	"context"

@@ -15,7 +15,7 @@ const module = "github.com/haenyeo/haenyeo"
 // and, inside its own directory tree, its own parts; never a package of its own or a higher layer.
 var layers = [][]string{
 	{"internal/regular"},
-	{"internal/par", "internal/cpu", "internal/mmap", "internal/atomicfile", "internal/diskspace", "internal/golden", "internal/house"},
+	{"internal/par", "internal/cpu", "internal/mmap", "internal/atomicfile", "internal/diskspace", "internal/house"},
 	{"quant"},
 	{"kernel"},
 	{"format/safetensors", "format/gguf", "tokenizer", "internal/machine", "hub"},
