@@ -317,10 +317,3 @@ func (s *Server) ollamaVersionOf(x *exchange) error {
 		Version string `json:"version"`
 	}{ollamaVersion})
 }
-
-// greet answers GET /.
-func (s *Server) greet(x *exchange) error {
-	x.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, err := x.Write([]byte("Ollama is running")) // the words that clients of that API look for
-	return err
-}

@@ -23,7 +23,10 @@ func (s *Server) routes() []route {
 	list := []route{
 		{"GET", "/health", openAI, true, s.health},
 		{"GET", "/openapi.yaml", openAI, true, s.specification},
-		{"GET", "/", ollama, true, s.greet},
+		{"GET", "/", ollama, true, s.page},
+		{"GET", "/page.css", openAI, true, s.page},
+		{"GET", "/page.js", openAI, true, s.page},
+		{"GET", "/markdown.js", openAI, true, s.page},
 		{"GET", "/api/version", ollama, false, s.ollamaVersionOf},
 		{"GET", "/api/tags", ollama, false, s.ollamaTags},
 		{"GET", "/api/ps", ollama, false, s.ollamaRunning},
