@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 
 	"github.com/haenyeo/haenyeo/model"
 )
@@ -245,22 +246,51 @@ func (e *expecting) compressor(prefix string, ratio, width int) {
 	e.vector(prefix+"norm.weight", width)
 }
 
-// maxProblems bounds a list that one mistake can make as long as the model.
-const maxProblems = 6
+// Problems are what keeps a model from loading, on one line as an error.
+type Problems []error
 
-// Check returns what keeps the tensors from being those of the configuration, joined: tensors that are
-// missing, have other shapes or cannot be decoded. No numbers are read.
+// maxProblems bounds a list that one mistake can make as long as the model, maxTold what an error repeats of it.
+const (
+	maxProblems = 20
+	maxTold     = 3
+)
+
+func (p Problems) Error() string {
+	var b strings.Builder
+	for i, err := range p {
+		if i == maxTold {
+			b.WriteString("; and perhaps more")
+			break
+		}
+		text := err.Error()
+		if i > 0 {
+			b.WriteString("; ")
+			text = strings.TrimPrefix(text, "weights: ")
+		}
+		b.WriteString(text)
+	}
+	return b.String()
+}
+
+// Unwrap gives the single problems.
+func (p Problems) Unwrap() []error { return p }
+
+// Check returns what keeps the tensors from being those of the configuration, as Problems: tensors that are
+// missing, have other shapes or cannot be decoded, and tensors that another configuration asks for. No numbers
+// are read.
 func (s *Source) Check() error {
-	var problems []error
+	var problems Problems
 	for want := range Expected(s.cfg) {
 		if err := s.checkOne(want); err != nil {
 			if problems = append(problems, err); len(problems) == maxProblems {
-				problems = append(problems, errors.New("weights: and perhaps more"))
-				break
+				return problems
 			}
 		}
 	}
-	return errors.Join(problems...)
+	if problems = append(problems, s.unasked()...); len(problems) == 0 {
+		return nil
+	}
+	return problems[:min(len(problems), maxProblems)]
 }
 
 func (s *Source) checkOne(want Tensor) error {
@@ -278,7 +308,11 @@ func (s *Source) checkOne(want Tensor) error {
 		return err
 	}
 	if want.Ints != t.whole() {
-		return fmt.Errorf("weights: tensor %q is stored as %v", t.name, t.typ)
+		kind := "numbers with a fraction"
+		if want.Ints {
+			kind = "whole numbers"
+		}
+		return fmt.Errorf("weights: tensor %s is stored as %v, but must hold %s: the file is damaged or was written by a program that does not know this model; fetch or convert it again", t.label(want.Name), t.typ, kind)
 	}
 	if want.Ints {
 		return nil

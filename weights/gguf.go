@@ -57,6 +57,29 @@ func GGUFName(c *model.Config, name string) (string, bool) {
 	return ggufName(name)
 }
 
+// ownName is the name under which the files keep, or would keep, the tensor of a published name.
+func (s *Source) ownName(name string) string {
+	g, ok := s.files.(*ggufFiles)
+	if !ok {
+		return name
+	}
+	if own, ok := GGUFName(s.cfg, name); ok {
+		return own
+	}
+	block, rest, ok := blockV4(name, g.layers)
+	expert, found := strings.CutPrefix(rest, "ffn.experts.")
+	if !g.v4 {
+		number, inside, dot := strings.Cut(strings.TrimPrefix(name, "model.layers."), ".")
+		block, ok = "blk."+number+".", dot
+		expert, found = strings.CutPrefix(inside, "mlp.experts.")
+	}
+	_, matrix, _ := strings.Cut(expert, ".")
+	if proj, known := expertNames[matrix]; ok && found && known {
+		return block + "ffn_" + proj + "_exps.weight"
+	}
+	return name
+}
+
 func ggufName(name string) (string, bool) {
 	if own, ok := ends[name]; ok {
 		return own, true

@@ -260,6 +260,13 @@ func TestGGUFKeys(t *testing.T) {
 	}{
 		{"deepseek2-q8_0.gguf", func(w *rewritten) { w.drop("deepseek2.expert_gating_func") },
 			func(s *Source) bool {
+				return s.Config().ModelType == "deepseek_v3" && s.Config().ScoringFunc == "sigmoid"
+			}, ""},
+		{"deepseek2-q8_0.gguf", func(w *rewritten) {
+			w.drop("deepseek2.expert_gating_func")
+			w.remove("blk.1.exp_probs_b.bias")
+		},
+			func(s *Source) bool {
 				c := s.Config()
 				return c.ModelType == "deepseek_v2" && c.ScoringFunc == "softmax" && c.TopKMethod == "group_limited_greedy" && c.NGroup == 4
 			}, ""},
@@ -307,7 +314,10 @@ func TestGGUFKeys(t *testing.T) {
 			w.set("tokenizer.ggml.tokens", append(w.values["tokenizer.ggml.tokens"].([]string), "one", "more"))
 			w.drop("tokenizer.ggml.token_type")
 		}, nil, "the tokenizer has 322 tokens, but the embedding 320 rows"},
-		{"llama-q8_0.gguf", func(w *rewritten) { w.remove("blk.1.attn_k.weight") }, nil, "model.layers.1.self_attn.k_proj.weight"},
+		{"llama-q8_0.gguf", func(w *rewritten) { w.remove("blk.1.attn_k.weight") }, nil, "\"blk.1.attn_k.weight\""},
+		{"deepseek2-q8_0.gguf", func(w *rewritten) { w.set("deepseek2.leading_dense_block_count", uint32(0)) }, nil, `"blk.0.ffn_gate_inp.weight" (model.layers.0.mlp.gate.weight)`},
+		{"deepseek2-q8_0.gguf", func(w *rewritten) { w.set("deepseek2.leading_dense_block_count", uint32(0)) }, nil, `"blk.0.ffn_gate_exps.weight" (model.layers.0.mlp.experts.0.gate_proj.weight)`},
+		{"deepseek4-mxfp4.gguf", func(w *rewritten) { w.remove("blk.1.attn_sinks.weight") }, nil, `"blk.1.attn_sinks.weight" (layers.1.attn.attn_sink)`},
 		{"llama-q8_0.gguf", func(w *rewritten) { w.set("llama.rope.scaling.type", "longrope"); w.remove("rope_freqs.weight") }, nil, "longrope"},
 		{"deepseek2-q8_0.gguf", func(w *rewritten) { w.set("deepseek2.expert_gating_func", uint32(3)) }, nil, "gating function 3"},
 		{"deepseek2-q8_0.gguf", func(w *rewritten) { w.set("deepseek2.attention.key_length_mla", uint32(40)) }, nil, "key_length_mla"},

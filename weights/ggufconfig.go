@@ -218,8 +218,11 @@ func (k *keys) readExperts(c *model.Config) {
 		c.NGroup, c.TopKGroup = 1, 1
 	}
 	k.publishedGroups(c)
-	want := gatingSoftmax
-	switch gating := k.sizeOr("expert_gating_func", gatingSoftmax); {
+	want, unsaid := gatingSoftmax, gatingSoftmax
+	if k.arch == "deepseek2" && k.has(fmt.Sprintf("blk.%d.exp_probs_b.bias", c.FirstKDenseReplace)) {
+		unsaid = gatingSigmoid // only the generation that scores so has this bias
+	}
+	switch gating := k.sizeOr("expert_gating_func", unsaid); {
 	case k.arch == "deepseek2" && gating == gatingSoftmax:
 		c.ModelType = "deepseek_v2"
 		c.TopKMethod = "greedy"

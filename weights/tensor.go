@@ -135,7 +135,8 @@ var errMissing = errors.New("tensor is missing")
 func (s *Source) tensor(name string, shape ...int) (tensor, error) {
 	t, ok := s.files.find(name)
 	if !ok {
-		return t, fmt.Errorf("weights: %w: %q: the files are incomplete, or the configuration belongs to another model", errMissing, name)
+		asked := tensor{name: s.ownName(name)}
+		return t, fmt.Errorf("weights: %w: %s: the files are incomplete, or the configuration belongs to another model", errMissing, asked.label(name))
 	}
 	if len(shape) == 1 && t.len() == shape[0] || slices.Equal(withoutOnes(t.shape), withoutOnes(shape)) {
 		return t, nil

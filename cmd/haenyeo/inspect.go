@@ -144,7 +144,13 @@ func (r *inspection) add(name, typ string, shape []int, bytes int) {
 
 // problem adds what err says, a line each.
 func (r *inspection) problem(err error) {
-	if err != nil {
+	var list weights.Problems
+	switch {
+	case errors.As(err, &list):
+		for _, p := range list {
+			r.Problems = append(r.Problems, p.Error())
+		}
+	case err != nil:
 		r.Problems = append(r.Problems, strings.Split(err.Error(), "\n")...)
 	}
 }
