@@ -76,106 +76,138 @@ type job struct {
 
 // Tokenize encodes docs in their order. With a Path nothing is left there unless all went well.
 func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], opt TokenOptions) (*Tokens, error) {
-	if opt.Encode == nil || opt.Vocab <= 0 {
-		return nil, fmt.Errorf("corpus: tokenising needs a tokenizer")
-	}
-	start := opt.BOS
-	if start < 0 {
-		start = opt.EOS
-	}
-	if start < 0 {
-		return nil, fmt.Errorf("corpus: the tokenizer has neither BOS nor EOS: documents could not be told apart; use a tokenizer with an end-of-text token")
-	}
-	if int(opt.BOS) >= opt.Vocab || int(opt.EOS) >= opt.Vocab {
-		return nil, fmt.Errorf("corpus: BOS %d or EOS %d is outside the vocabulary of %d", opt.BOS, opt.EOS, opt.Vocab)
+	start, err := opt.check()
+	if err != nil {
+		return nil, err
 	}
 	w, err := newTokenWriter(&opt, start)
 	if err != nil {
 		return nil, err
 	}
 	defer w.abort()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := newPipeline(ctx, cancel, w, start)
+	err = p.feed(docs)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if failed := p.finish(); failed != nil {
+		return nil, failed
+	}
+	if err != nil {
+		return nil, err
+	}
+	return w.finish()
+}
 
-	workers := opt.Workers
+// check returns the token before a text.
+func (o *TokenOptions) check() (start int32, err error) {
+	if o.Encode == nil || o.Vocab <= 0 {
+		return 0, fmt.Errorf("corpus: tokenising needs a tokenizer")
+	}
+	if start = o.BOS; start < 0 {
+		start = o.EOS
+	}
+	if start < 0 {
+		return 0, fmt.Errorf("corpus: the tokenizer has neither BOS nor EOS: documents could not be told apart; use a tokenizer with an end-of-text token")
+	}
+	if int(o.BOS) >= o.Vocab || int(o.EOS) >= o.Vocab {
+		return 0, fmt.Errorf("corpus: BOS %d or EOS %d is outside the vocabulary of %d", o.BOS, o.EOS, o.Vocab)
+	}
+	return start, nil
+}
+
+// pipeline is the way of jobs from the reader of documents, which is the caller, through the workers to the
+// writer.
+type pipeline struct {
+	ctx     context.Context
+	queue   chan *job // to the workers
+	order   chan *job // to the writer, in order; bounds what is under way
+	spare   chan *job // finished jobs, for their buffers
+	running sync.WaitGroup
+	failed  error // the writer's; read when nothing is running
+}
+
+// newPipeline starts the workers and the writer to w. cancel ends ctx, which ends feed, when writing fails.
+func newPipeline(ctx context.Context, cancel context.CancelFunc, w *tokenWriter, start int32) *pipeline {
+	workers := w.opt.Workers
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	queue := make(chan *job)              // to the workers
-	order := make(chan *job, 2*workers)   // to the writer, in order; bounds what is under way
-	spare := make(chan *job, 2*workers+2) // finished jobs, for their buffers
-	var running sync.WaitGroup
+	p := &pipeline{ctx: ctx, queue: make(chan *job), order: make(chan *job, 2*workers), spare: make(chan *job, 2*workers+2)}
 	for range workers {
-		running.Go(func() {
-			for j := range queue {
-				j.encode(&opt, start)
+		p.running.Go(func() {
+			for j := range p.queue {
+				j.encode(w.opt, start)
 				close(j.done)
 			}
 		})
 	}
-	var failed error
-	running.Go(func() {
-		for j := range order {
+	p.running.Go(func() {
+		for j := range p.order {
 			<-j.done
-			if failed == nil {
-				if failed = w.write(j); failed != nil {
+			if p.failed == nil {
+				if p.failed = w.write(j); p.failed != nil {
 					cancel()
 				}
 			}
 			select {
-			case spare <- j:
+			case p.spare <- j:
 			default:
 			}
 		}
 	})
-	send := func(j *job) bool {
-		select {
-		case order <- j:
-			queue <- j
-			return true
-		case <-ctx.Done():
-			return false
-		}
-	}
-	next := func() *job {
-		select {
-		case j := <-spare:
-			return &job{docs: j.docs[:0], ids: j.ids[:0], ends: j.ends[:0], done: make(chan struct{})}
-		default:
-			return &job{done: make(chan struct{})}
-		}
-	}
-	var readErr error
-	j, size := next(), 0
+	return p
+}
+
+// feed sends docs on their way. It returns early, without an error, when the context ends.
+func (p *pipeline) feed(docs iter.Seq2[Document, error]) error {
+	j, size := p.next(), 0
 	for d, err := range docs {
 		if err != nil {
-			readErr = err
-			break
+			return err
 		}
 		j.docs = append(j.docs, d)
 		if size += len(d.Text); size >= jobBytes {
-			if !send(j) {
-				break
+			if !p.send(j) {
+				return nil
 			}
-			j, size = next(), 0
+			j, size = p.next(), 0
 		}
 	}
-	if readErr == nil && len(j.docs) > 0 {
-		send(j)
+	if len(j.docs) > 0 {
+		p.send(j)
 	}
-	interrupted := ctx.Err()
-	close(queue)
-	close(order)
-	running.Wait()
-	cancel()
-	switch {
-	case failed != nil:
-		return nil, failed
-	case readErr != nil:
-		return nil, readErr
-	case interrupted != nil:
-		return nil, interrupted
+	return nil
+}
+
+func (p *pipeline) send(j *job) bool {
+	select {
+	case p.order <- j:
+		p.queue <- j
+		return true
+	case <-p.ctx.Done():
+		return false
 	}
-	return w.finish()
+}
+
+// next is an empty job, with the buffers of a finished one if there is any.
+func (p *pipeline) next() *job {
+	select {
+	case j := <-p.spare:
+		return &job{docs: j.docs[:0], ids: j.ids[:0], ends: j.ends[:0], done: make(chan struct{})}
+	default:
+		return &job{done: make(chan struct{})}
+	}
+}
+
+// finish waits for what is under way and returns the writer's error.
+func (p *pipeline) finish() error {
+	close(p.queue)
+	close(p.order)
+	p.running.Wait()
+	return p.failed
 }
 
 func (j *job) encode(opt *TokenOptions, start int32) {
