@@ -68,7 +68,7 @@ func (c *createCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	w := &watch{a: a, peak: 1e9 * r.Engine.Peak(kernel.BF16), plans: true}
+	w := &watch{a: a, peak: func() float64 { return 1e9 * r.Engine.Peak(kernel.BF16) }, plans: true}
 	r.Out, r.Resume, r.Emit = c.Out, c.Resume, w.event
 	done, err := create.Run(a.ctx, r)
 	if err == nil {

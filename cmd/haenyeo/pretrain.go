@@ -87,7 +87,7 @@ func (c *pretrainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	w := &watch{a: a, peak: 1e9 * e.Peak(parseDType(c.DType))}
+	w := &watch{a: a, peak: func() float64 { return 1e9 * e.Peak(parseDType(c.DType)) }}
 	r := haenyeo.PretrainRequest{
 		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.seq(config), Steps: c.steps(), Seed: c.Seed,
 		Out: c.Out, Resume: c.Resume, Engine: e, Options: options, Emit: w.event, Logger: a.log,

@@ -49,6 +49,24 @@ func TestProgressElsewhere(t *testing.T) {
 	}
 }
 
+// A peak that was measured on a busy machine is measured again when a step beats it.
+func TestShareOfAPeakThatIsBeaten(t *testing.T) {
+	measured := []float64{100, 400, 120}
+	w := &watch{peak: func() float64 {
+		p := measured[0]
+		measured = measured[1:]
+		return p
+	}}
+	for i, c := range []struct{ rate, share float64 }{{50, 0.5}, {131, 131. / 400}, {400, 1}, {500, 1}, {250, 0.5}} {
+		if got := w.ofPeak(c.rate); got != c.share {
+			t.Errorf("rate %d, %v: share %v, want %v", i, c.rate, got, c.share)
+		}
+	}
+	if len(measured) != 0 {
+		t.Errorf("%d measurements were not asked for", len(measured))
+	}
+}
+
 func TestShortWorkIsSilentElsewhere(t *testing.T) {
 	p, b, c := testProgress(0)
 	p.update(0, "first")

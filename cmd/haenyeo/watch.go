@@ -15,9 +15,10 @@ import (
 // watch shows the events of one run, or passes them on as JSON.
 type watch struct {
 	a     *app
-	peak  float64 // FLOP/s of products on this machine, 0 when unknown
-	plans bool    // show the plan
+	peak  func() float64 // measures FLOP/s of products on this machine, in no time
+	plans bool           // show the plan
 
+	best    float64 // of the peaks measured so far
 	plan    train.Plan
 	first   train.Step // of this process: not step 1 after a resume
 	started time.Time
@@ -79,14 +80,23 @@ func (w *watch) step(e train.Step) {
 		parts = append(parts, fmt.Sprintf("%.3f bits/byte", w.bpb))
 	}
 	parts = append(parts, count(e.TokS)+" tok/s")
-	if w.peak > 0 && w.plan.Active > 0 {
-		parts = append(parts, fmt.Sprintf("%.0f%% of peak", 100*trainFLOPs(w.plan.Active)*e.TokS/w.peak))
+	if w.plan.Active > 0 {
+		parts = append(parts, fmt.Sprintf("%.0f%% of peak", 100*w.ofPeak(trainFLOPs(w.plan.Active)*e.TokS)))
 	}
 	if done := e.Step - w.first.Step; done > 0 {
 		left := time.Since(w.started) * time.Duration(w.plan.Steps-e.Step) / time.Duration(done)
 		parts = append(parts, duration(left)+" left")
 	}
 	w.a.bar.update(float64(e.Step)/float64(max(1, w.plan.Steps)), strings.Join(parts, "  "))
+}
+
+// ofPeak is the share of the peak that a rate in FLOP/s is. A peak that is beaten was measured while the machine
+// was busy: it is measured again, and is at least what was reached.
+func (w *watch) ofPeak(rate float64) float64 {
+	if rate > w.best {
+		w.best = max(rate, w.best, w.peak())
+	}
+	return rate / w.best
 }
 
 // trainFLOPs is what one token costs in training: a multiplication and an addition for each
