@@ -191,6 +191,9 @@ func TestRunMakesAModel(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 		}
 	}
+	if b, err := os.ReadFile(filepath.Join(r.Out, "generation_config.json")); err != nil || !strings.Contains(string(b), "temperature") || strings.Contains(string(b), "max_length") {
+		t.Errorf("generation_config.json: %s %v", b, err) // transformers warns of a max_length beside max_new_tokens
+	}
 	m, err := model.Open(r.Out, r.Engine, model.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -65,8 +65,8 @@ func writeReport(dir string, r *report.Run) error {
 
 func writeGenerationConfig(dir string, cfg *model.Config) error {
 	g := map[string]any{
+		// No max_length: transformers warns of one whenever a caller says max_new_tokens.
 		"do_sample": true, "temperature": sampling.Temperature, "top_p": sampling.TopP,
-		"max_length": cfg.MaxPositionEmbeddings,
 	}
 	if cfg.BOSTokenID >= 0 {
 		g["bos_token_id"] = cfg.BOSTokenID
