@@ -8,7 +8,8 @@ import (
 type versionCmd struct{}
 
 func (versionCmd) Help() string {
-	return "Example:\n\n\thaenyeo version --json"
+	return "--json adds the revision of the git clone in which the program was built, where go build recorded it: -buildvcs=false, perhaps in GOFLAGS, leaves it out.\n\n" +
+		"Example:\n\n\thaenyeo version --json"
 }
 
 func (versionCmd) Run(a *app) error {
