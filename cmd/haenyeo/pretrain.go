@@ -21,7 +21,7 @@ type pretrainCmd struct {
 	Data      []string `sep:"none" placeholder:"PATH" help:"Text to train on: file, directory or glob; may be given several times."`
 	Batches   string   `placeholder:"FILE" help:"Recorded batches instead of text: tensor tokens [N,B,T+1] of a safetensors file."`
 	Out       string   `placeholder:"DIR" help:"Directory for checkpoints and the result. Default: nothing is kept."`
-	Resume    bool     `help:"Continue from the last checkpoint in --out."`
+	Resume    bool     `help:"Continue from the last checkpoint in --out; repeat the flags with which the run was begun."`
 	Steps     *int     `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
 	Batch     int      `default:"16" placeholder:"N" help:"Rows of a batch of text. Default: ${default}."`
 	Seq       *int     `placeholder:"N" help:"Tokens of a row of text. Default: 256, or the window of the model if that is smaller."`
