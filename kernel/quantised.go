@@ -47,12 +47,11 @@ type dots struct {
 	table []byte      // scales, of place
 }
 
-// Limits of one call, so that it lasts well below 100 µs. Where several calls follow each other with the
-// same weights, these stay in a core's first caches.
+// Limits of one call, so that it lasts well below 100 µs. What several calls with more rows of x read again
+// stays in a core's second cache.
 const (
-	directBytes  = 128 << 10
-	againBytes   = 24 << 10
-	decodeBlocks = 1 << 16 // weights decoded by a call
+	directBytes   = 128 << 10 // of weights multiplied
+	decodeWeights = 1 << 16
 )
 
 // directOf is how w is multiplied where it lies, or nil.
@@ -157,7 +156,7 @@ func (d *direct) rows(a *dots, dst []float32, w *Stored, lo, hi int) {
 		a.place(w, lo, hi)
 		src := a.w
 		for blocks := (hi - lo) * each; blocks > 0; {
-			n := min(blocks, decodeBlocks/d.weights)
+			n := min(blocks, decodeWeights/d.weights)
 			d.decodeBlocks(dst, src, nil, n)
 			dst, src, blocks = dst[n*d.weights:], src[n*d.bytes:], blocks-n
 		}
@@ -175,11 +174,7 @@ func hasNaN(w *Stored, codes []byte) bool {
 func (t *storedTask) fewDirect(sc *worker, d *direct, p *StoredProduct, lo, hi int) {
 	k := p.W.K
 	blocks := k / d.weights
-	limit := directBytes
-	if p.Rows > d.most {
-		limit = againBytes
-	}
-	step := max(2, limit/max(1, blocks*d.bytes)&^1)
+	step := max(2, directBytes/max(1, blocks*d.bytes)&^1)
 	a := &sc.dots
 	a.blocks = blocks
 	for n0 := lo; n0 < hi; n0 += a.rows {

@@ -33,7 +33,7 @@ func forEachDirect(t *testing.T, f func(t *testing.T, typ quant.Type, d *direct)
 
 // directMatrix makes a matrix [rows,k] of random bytes, moderate ones unless wild, which end at a guard page.
 // Of blocks whose scales lie apart, all rows have the same grid of scales.
-func directMatrix(t *testing.T, rng *rand.Rand, typ quant.Type, rows, k int, wild bool) *Stored {
+func directMatrix(t testing.TB, rng *rand.Rand, typ quant.Type, rows, k int, wild bool) *Stored {
 	bytes := func(n int) []byte {
 		g := newGuarded[byte](n, 0)
 		t.Cleanup(g.release)
@@ -241,13 +241,13 @@ func BenchmarkDirect(b *testing.B) {
 		for i := range read {
 			read[i] = 1
 		}
-		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.F16, quant.Q8_0, quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q4_K, quant.Q5_K, quant.Q6_K, quant.IQ4_XS, quant.MXFP4} {
-			w := stored(rng, typ, n, k)
+		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.F16, quant.Q8_0, quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q4_K, quant.Q5_K, quant.Q6_K, quant.IQ4_XS, quant.MXFP4, directE4M3, directE2M1} {
+			w, bytes := benchMatrix(rng, typ, n, k)
 			for _, rows := range []int{1, 4, 16} {
 				x, y := make([]float32, rows*k), make([]float32, rows*n)
 				values(rng, x, false)
 				ps := []StoredProduct{{W: w, X: x, LDX: k, Y: y, LDY: n, Rows: rows}}
-				b.Run(fmt.Sprintf("%v/rows=%d/threads=%d", typ, rows, threads), func(b *testing.B) {
+				b.Run(fmt.Sprintf("%s/rows=%d/threads=%d", w.Name, rows, threads), func(b *testing.B) {
 					bandwidth := 0.0
 					for range 3 {
 						began := time.Now()
@@ -258,7 +258,7 @@ func BenchmarkDirect(b *testing.B) {
 					for b.Loop() {
 						began := time.Now()
 						e.MultiplyStored(ps, F32)
-						best = max(best, float64(len(w.Data))/time.Since(began).Seconds())
+						best = max(best, bytes/time.Since(began).Seconds())
 					}
 					b.ReportMetric(best/1e9, "GB/s")
 					b.ReportMetric(100*best/bandwidth, "%read")
@@ -266,4 +266,25 @@ func BenchmarkDirect(b *testing.B) {
 			}
 		}
 	}
+}
+
+// benchMatrix is a matrix of moderate numbers and its bytes.
+func benchMatrix(rng *rand.Rand, typ quant.Type, n, k int) (*Stored, float64) {
+	codes := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte(0x2c + i*7%16)
+		}
+		return b
+	}
+	switch typ {
+	case directE4M3:
+		m := &quant.MatrixFP8{N: n, K: k, BlockRows: 128, BlockCols: 128, Codes: codes(n * k), Scales: codes(4 * n / 128 * k / 128)}
+		return &Stored{Name: "E4M3", N: n, K: k, Coded: m, Decode: m.Rows}, float64(n * k)
+	case directE2M1:
+		m := &quant.MatrixFP4{N: n, K: k, Codes: codes(n * k / 2), Scales: codes(n * k / 32)}
+		return &Stored{Name: "E2M1", N: n, K: k, Coded: m, Decode: m.Rows}, float64(n*k/2 + n*k/32)
+	}
+	s := stored(rng, typ, n, k)
+	return s, float64(len(s.Data))
 }
