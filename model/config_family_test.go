@@ -197,6 +197,21 @@ func TestConfigKeys(t *testing.T) {
 		{"deepseek-v4-flash", "hc_mult", 1000, "hc_mult is 1000"},
 		{"deepseek-llm-7b", "model_type", "gemma3", "model_type \"gemma3\" is not supported; supported are llama"},
 		{"deepseek-llm-7b", "model_type", "deepseek_vl_v2", "reads images"},
+		{"deepseek-llm-7b", "rope_scaling", map[string]any{"type": "yarn"}, "rope_scaling.factor is 0"},
+		{"deepseek-llm-7b", "rope_scaling", map[string]any{"type": "yarn", "factor": 0, "original_max_position_embeddings": 1024}, "rope_scaling.factor is 0"},
+		{"deepseek-llm-7b", "rope_scaling", map[string]any{"type": "yarn", "original_max_position_embeddings": 1024}, ""}, // the window says it
+		{"deepseek-llm-7b", "rope_theta", 0, "rope_theta must be positive"},
+		{"deepseek-v4-flash", "rope_theta", 0, "rope_theta must be positive"},
+		{"deepseek-llm-7b", "rope_parameters", map[string]any{"rope_theta": 5000}, "rope_parameters.rope_theta must be 10000"},
+		{"deepseek-llm-7b", "rope_parameters", map[string]any{"rope_theta": 10000}, ""},
+		{"deepseek-v3", "rope_parameters", map[string]any{"rope_type": "default", "rope_theta": 10000}, "rope_parameters must be what rope_scaling says"},
+		{"deepseek-llm-7b", "rms_norm_eps", 0, "rms_norm_eps must be positive"},
+		{"deepseek-llm-7b", "max_position_embeddings", -1, "max_position_embeddings is -1"},
+		{"deepseek-v3", "moe_layer_freq", 0, "moe_layer_freq must be positive"},
+		{"deepseek-v3", "topk_group", 0, "topk_group must be between 1 and n_group"},
+		{"deepseek-llm-7b", "hidden_size", math.Pow(2, 62), "is too large"},
+		{"deepseek-llm-7b", "hidden_size", 0, "hidden_size is 0"},
+		{"deepseek-llm-7b", "hidden_size", 1.5, "hidden_size must be a whole number"},
 		{"deepseek-llm-7b", "num_hidden_layers", 1e9, "num_hidden_layers is 1000000000"},
 	} {
 		m := map[string]any{}

@@ -19,6 +19,10 @@ const (
 func (c *Config) Validate() error {
 	d := c.withDefaults()
 	v := check{}
+	v.size("vocab_size", d.VocabSize)
+	v.size("hidden_size", d.HiddenSize)
+	v.size("num_hidden_layers", d.NumHiddenLayers)
+	v.size("num_attention_heads", d.NumAttentionHeads)
 	switch d.ModelType {
 	case llama, qwen2, qwen3:
 		d.checkDense(&v)
@@ -36,10 +40,7 @@ func (c *Config) Validate() error {
 	default:
 		return fmt.Errorf("model: config: model_type %q is not supported; supported are %s", d.ModelType, supported)
 	}
-	v.size("vocab_size", d.VocabSize)
-	v.size("hidden_size", d.HiddenSize)
-	v.size("num_hidden_layers", d.NumHiddenLayers)
-	v.size("num_attention_heads", d.NumAttentionHeads)
+	v.that(d.MaxPositionEmbeddings >= 0, "max_position_embeddings", d.MaxPositionEmbeddings, "positive")
 	v.that(d.NumHiddenLayers <= maxLayers, "num_hidden_layers", d.NumHiddenLayers, fmt.Sprintf("at most %d", maxLayers))
 	v.that(d.RMSNormEps > 0 && d.RMSNormEps < 1, "rms_norm_eps", d.RMSNormEps, "between 0 and 1")
 	v.that(d.RopeTheta > 1 && !math.IsInf(d.RopeTheta, 0), "rope_theta", d.RopeTheta, "above 1")
@@ -206,12 +207,23 @@ func (q Quantization) check(v *check) {
 	v.that(q.ExpertDType == "" || q.ExpertDType == "fp4", "expert_dtype", q.ExpertDType, "fp4 or missing")
 }
 
+// KeyError says what is wrong with the value of one key of a configuration.
+type KeyError struct {
+	Key  string // as config.json spells it
+	got  any
+	want string
+}
+
+func (e *KeyError) Error() string {
+	return fmt.Sprintf("model: config: %s is %v, must be %s", e.Key, e.got, e.want)
+}
+
 // check keeps the first complaint.
 type check struct{ err error }
 
 func (v *check) that(ok bool, key string, got any, want string) {
 	if !ok && v.err == nil {
-		v.err = fmt.Errorf("model: config: %s is %v, must be %s", key, got, want)
+		v.err = &KeyError{key, got, want}
 	}
 }
 

@@ -70,7 +70,7 @@ func ParseConfig(data []byte) (*Config, error) {
 	c.NumHiddenLayers = k.integer("num_hidden_layers", required)
 	c.NumAttentionHeads = k.integer("num_attention_heads", required)
 	c.MaxPositionEmbeddings = k.integer("max_position_embeddings", 2048)
-	c.RMSNormEps = k.float("rms_norm_eps", 1e-6)
+	c.RMSNormEps = k.nonzero("rms_norm_eps", 1e-6)
 	c.TieWordEmbeddings = k.boolean("tie_word_embeddings", false)
 	c.AttentionBias = k.boolean("attention_bias", false)
 	c.InitializerRange = k.float("initializer_range", 0.02)
@@ -174,6 +174,15 @@ func (k *keys) float(key string, missing float64) float64 {
 	return missing
 }
 
+// nonzero is float for a key whose 0 would mean its default further on.
+func (k *keys) nonzero(key string, missing float64) float64 {
+	f := k.float(key, missing)
+	if f == 0 && k.has(key) {
+		k.fail(key, "positive, it is 0")
+	}
+	return f
+}
+
 func (k *keys) integer(key string, missing int) int {
 	var f float64
 	if !k.get(key, &f, "a whole number") {
@@ -183,8 +192,12 @@ func (k *keys) integer(key string, missing int) int {
 		}
 		return missing
 	}
-	if f != math.Trunc(f) || math.Abs(f) > 1<<40 {
+	switch {
+	case f != math.Trunc(f):
 		k.fail(key, "a whole number")
+		return 0
+	case math.Abs(f) > 1<<40:
+		k.fail(key, fmt.Sprintf("at most %d: %v is too large", 1<<40, f))
 		return 0
 	}
 	return int(f)

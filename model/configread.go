@@ -83,11 +83,16 @@ func (c *Config) readExperts(k *keys) {
 	if c.NRoutedExperts == 0 && early { // null: the published classes make every layer dense
 		c.FirstKDenseReplace = c.NumHiddenLayers
 	}
-	c.MoELayerFreq = k.integer("moe_layer_freq", 1)
+	if c.MoELayerFreq = k.integer("moe_layer_freq", 1); c.MoELayerFreq == 0 {
+		k.fail("moe_layer_freq", "positive, it is 0")
+	}
 	c.NGroup = k.integer("n_group", pick(1, 8))
 	c.TopKGroup = k.integer("topk_group", pick(1, 4))
 	if k.null("n_group") {
 		c.NGroup, c.TopKGroup = 1, 1
+	}
+	if c.NGroup > 1 && c.TopKGroup == 0 && c.NRoutedExperts > 0 {
+		k.fail("topk_group", "between 1 and n_group, it is 0")
 	}
 	switch c.ModelType {
 	case moe16b: // the key does not exist there
@@ -229,8 +234,8 @@ func (c *Config) readRatios(k *keys) {
 // readV4Rope reads rope_theta, compress_rope_theta and rope_scaling, or rope_parameters with one object
 // for plain and one for compressed layers.
 func (c *Config) readV4Rope(k *keys) {
-	c.RopeTheta = k.float("rope_theta", 1e4)
-	c.CompressRopeTheta = k.float("compress_rope_theta", 1.6e5)
+	c.RopeTheta = k.nonzero("rope_theta", 1e4)
+	c.CompressRopeTheta = k.nonzero("compress_rope_theta", 1.6e5)
 	both := keys{path: "rope_parameters."}
 	if raw, ok := k.m["rope_parameters"]; ok && json.Unmarshal(raw, &both.m) != nil {
 		k.fail("rope_parameters", "an object")
@@ -250,13 +255,21 @@ func (c *Config) readV4Rope(k *keys) {
 	c.RopeScaling, c.CompressRopeTheta = c.scaling(k, both.m["compress"], "rope_parameters.compress.", c.CompressRopeTheta)
 }
 
-// readRope reads rope_theta and rope_scaling (published), or rope_parameters (transformers 5).
+// readRope reads rope_theta and rope_scaling (published), or rope_parameters (transformers 5). Where a file has
+// both they must say the same.
 func (c *Config) readRope(k *keys) {
-	raw := k.m["rope_scaling"]
-	if k.has("rope_parameters") {
-		raw = k.m["rope_parameters"]
+	c.RopeScaling, c.RopeTheta = c.scaling(k, k.m["rope_scaling"], "rope_scaling.", k.nonzero("rope_theta", 1e4))
+	if !k.has("rope_parameters") {
+		return
 	}
-	c.RopeScaling, c.RopeTheta = c.scaling(k, raw, "rope_scaling.", k.float("rope_theta", 1e4))
+	old, theta := c.RopeScaling, c.RopeTheta
+	c.RopeScaling, c.RopeTheta = c.scaling(k, k.m["rope_parameters"], "rope_parameters.", theta)
+	if k.has("rope_scaling") && c.RopeScaling != old {
+		k.fail("rope_parameters", "what rope_scaling says, or one of them must go")
+	}
+	if k.has("rope_theta") && c.RopeTheta != theta {
+		k.fail("rope_parameters.rope_theta", fmt.Sprintf("%v as rope_theta says, or one of them must go", theta))
+	}
 }
 
 // scaling reads an object of rotary settings; path stands before its keys in errors. It returns the
@@ -270,7 +283,7 @@ func (c *Config) scaling(k *keys, raw json.RawMessage, path string, theta float6
 		k.fail(strings.TrimSuffix(path, "."), "an object")
 		return r, theta
 	}
-	base = s.float("rope_theta", theta)
+	base = s.nonzero("rope_theta", theta)
 	r.Type = s.text("rope_type", s.text("type", "default"))
 	if r.Type == "default" {
 		r.Type = ""
@@ -285,7 +298,7 @@ func (c *Config) scaling(k *keys, raw json.RawMessage, path string, theta float6
 	case "llama3":
 		r.LowFreqFactor, r.HighFreqFactor = s.float("low_freq_factor", 0), s.float("high_freq_factor", 0)
 	case "yarn":
-		if r.Factor == 0 && r.OriginalMaxPosition > 0 {
+		if !s.has("factor") && s.has("original_max_position_embeddings") && r.OriginalMaxPosition > 0 {
 			r.Factor = float64(c.MaxPositionEmbeddings) / float64(r.OriginalMaxPosition)
 		}
 		r.BetaFast, r.BetaSlow = s.float("beta_fast", 0), s.float("beta_slow", 0)

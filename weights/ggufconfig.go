@@ -78,7 +78,14 @@ func ConfigOfGGUF(f *gguf.File) (*model.Config, error) {
 	if k.err != nil {
 		return nil, k.err
 	}
-	return c.Complete()
+	done, err := c.Complete()
+	var key *model.KeyError
+	if errors.As(err, &key) {
+		if own, ok := configKeys[key.Key]; ok {
+			return nil, fmt.Errorf("%w (key %q)", err, arch+"."+own)
+		}
+	}
+	return done, err
 }
 
 // refuse explains an architecture that is not supported.
@@ -181,6 +188,9 @@ func (k *keys) readLatent(c *model.Config) {
 	c.VHeadDim = k.dim("blk.0.attn_output.weight", 1) / h
 	if n := k.sizeOr("attention.key_length_mla", c.QKNopeHeadDim+c.QKRopeHeadDim); n != c.QKNopeHeadDim+c.QKRopeHeadDim {
 		k.fail("key %q is %d, but tensor %q makes keys of %d: the file is damaged", k.arch+".attention.key_length_mla", n, queries, c.QKNopeHeadDim+c.QKRopeHeadDim)
+	}
+	if n := k.sizeOr("attention.value_length_mla", c.VHeadDim); n != c.VHeadDim {
+		k.fail("key %q is %d, but tensor %q takes values of %d: the file is damaged", k.arch+".attention.value_length_mla", n, "blk.0.attn_output.weight", c.VHeadDim)
 	}
 	c.NumKeyValueHeads = c.NumAttentionHeads
 }

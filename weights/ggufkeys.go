@@ -18,6 +18,24 @@ type keys struct {
 	err  error
 }
 
+// configKeys are the keys of a GGUF by what config.json calls the same.
+var configKeys = map[string]string{
+	"hidden_size": "embedding_length", "intermediate_size": "feed_forward_length", "num_hidden_layers": "block_count",
+	"num_attention_heads": "attention.head_count", "num_key_value_heads": "attention.head_count_kv", "head_dim": "attention.key_length",
+	"max_position_embeddings": "context_length", "rms_norm_eps": "attention.layer_norm_rms_epsilon", "rope_theta": "rope.freq_base",
+	"num_nextn_predict_layers": "nextn_predict_layers", "q_lora_rank": "attention.q_lora_rank", "kv_lora_rank": "attention.kv_lora_rank",
+	"qk_nope_head_dim": "attention.key_length_mla", "qk_rope_head_dim": "rope.dimension_count", "v_head_dim": "attention.value_length_mla",
+	"first_k_dense_replace": "leading_dense_block_count", "n_routed_experts": "expert_count", "num_experts_per_tok": "expert_used_count",
+	"moe_intermediate_size": "expert_feed_forward_length", "n_shared_experts": "expert_shared_count", "n_group": "expert_group_count",
+	"topk_group": "expert_group_used_count", "routed_scaling_factor": "expert_weights_scale", "norm_topk_prob": "expert_weights_norm",
+	"scoring_func": "expert_gating_func", "index_n_heads": "attention.indexer.head_count", "index_head_dim": "attention.indexer.key_length",
+	"index_topk": "attention.indexer.top_k", "sliding_window": "attention.sliding_window", "compress_rope_theta": "attention.compress_rope_freq_base",
+	"o_groups": "attention.output_group_count", "o_lora_rank": "attention.output_lora_rank", "hc_mult": "hyper_connection.count",
+	"hc_sinkhorn_iters": "hyper_connection.sinkhorn_iterations", "hc_eps": "hyper_connection.epsilon", "num_hash_layers": "hash_layer_count",
+	"swiglu_limit": "swiglu_clamp_exp", "rope_scaling.type": "rope.scaling.type", "rope_scaling.factor": "rope.scaling.factor",
+	"rope_scaling.original_max_position_embeddings": "rope.scaling.original_context_length",
+}
+
 // missing stands for "no default" in float.
 var missing = math.NaN()
 
