@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
@@ -17,6 +18,7 @@ import (
 	"github.com/haenyeo/haenyeo/infer"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
+	"github.com/haenyeo/haenyeo/quant"
 	"github.com/haenyeo/haenyeo/tokenizer"
 	"github.com/haenyeo/haenyeo/weights"
 )
@@ -27,6 +29,8 @@ type Options struct {
 	Tier     string           // of kernels; "": the measured choice
 	DType    kernel.DType     // of matrix products
 	Rounding forward.Rounding // the fp8 and fp4 round trips of V3.2 and V4: as published, or none
+	KV       quant.Type       // of caches: F32, F16, BF16 or Q8_0
+	RAM      int64            // most bytes of memory that the process may hold, 0: no limit; see forward.Options
 	Logger   *slog.Logger     // of warnings; nil: slog.Default
 }
 
@@ -63,7 +67,7 @@ func (m *Model) open(path string, o Options) (err error) {
 	if m.engine, err = kernel.New(o.Threads, o.Tier); err != nil {
 		return err
 	}
-	if m.net, err = forward.New(m.source, m.engine, forward.Options{DType: o.DType, Rounding: o.Rounding}); err != nil {
+	if m.net, err = forward.New(m.source, m.engine, forward.Options{DType: o.DType, Rounding: o.Rounding, KV: o.KV, RAM: o.RAM}); err != nil {
 		return err
 	}
 	if f := m.source.GGUF(); f != nil {
@@ -71,6 +75,9 @@ func (m *Model) open(path string, o Options) (err error) {
 	} else if m.tok, err = loadTokenizer(m.source.Dir()); err == nil {
 		m.sampling, m.end, err = readGenerationConfig(m.source.Dir())
 		m.recommended = m.sampling.Temperature > 0
+	}
+	if err == nil && m.tok != nil {
+		err = m.tok.CheckRows(m.net.Config().VocabSize)
 	}
 	if err != nil {
 		return err
@@ -188,6 +195,9 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) 
 	}
 	if m.tok != nil {
 		q.Text, q.TokenBytes = m.tok.Stream(true), m.tok.TokenBytes
+	}
+	if r.MaxTokens > math.MaxInt-len(tokens) {
+		return infer.Result{}, fmt.Errorf("haenyeo: %d new tokens are more than any context holds: ask for fewer", r.MaxTokens)
 	}
 	session, err := infer.NewSession(m.net, len(tokens)+r.MaxTokens)
 	if err != nil {
