@@ -13,11 +13,22 @@ type streamed struct {
 	norm      *norm     // before this layer
 	next      *moe      // nil behind the last
 	ratio     []float32 // [D] of the weights of the next layer's norm to this one's
+
+	foretold []int32 // experts that the layer before guessed and that were not in memory
+	trust    float64 // share of such guesses that came true, of late more than before
 }
+
+const (
+	// trusted is the share of guesses that must come true for them to be read: a wrong one costs a read, and
+	// what it drives out may cost another.
+	trusted = 1. / 3
+	// trustSlow is how many tokens the share looks back at.
+	trustSlow = 16
+)
 
 // stream makes the units of m.
 func (m *moe) stream(src *weights.Source, r *residents) error {
-	m.residents = r
+	m.residents, m.trust = r, 2*trusted
 	for e := range m.gate {
 		var bytes [3][][]byte
 		for i, proj := range []string{"gate_proj", "up_proj", "down_proj"} {
@@ -59,7 +70,8 @@ func (m *moe) announce(p *pass, d dispatch, x []float32) {
 	r.begin()
 	gateUp, downs := m.units(p, d)
 	r.want(gateUp)
-	r.expect(downs)
+	r.follow(downs)
+	m.judge(d)
 	if next := m.next; next != nil {
 		k := len(m.ratio)
 		y := p.floats(p.n * k)
@@ -70,10 +82,31 @@ func (m *moe) announce(p *pass, d dispatch, x []float32) {
 		}
 		ids, _ := next.router.choose(p, y)
 		gateUp, downs = next.units(p, next.sort(p, ids))
-		r.expect(gateUp)
-		r.expect(downs)
+		missing := r.missing(gateUp)
+		next.foretold = next.foretold[:0]
+		for _, u := range missing {
+			next.foretold = append(next.foretold, (u-next.gateUp[0])/2)
+		}
+		if next.trust >= trusted || next.router.table != nil {
+			r.expect(missing)
+			r.expect(r.missing(downs))
+		}
 	}
 	p.rewind(mark)
+}
+
+// judge compares what was foretold for this layer with what it chose.
+func (m *moe) judge(d dispatch) {
+	if len(m.foretold) == 0 {
+		return
+	}
+	right := 0
+	for _, e := range m.foretold {
+		if d.start[e] < d.start[e+1] {
+			right++
+		}
+	}
+	m.trust += (float64(right)/float64(len(m.foretold)) - m.trust) / trustSlow
 }
 
 // multiplyResident is multiply with the experts that are in memory first.

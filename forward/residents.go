@@ -30,6 +30,7 @@ type residents struct {
 	open          []int32 // loading, with parts that no loader has taken
 	present       []int32 // loading or resident
 	loaders       int
+	guessing      int   // loaders that read on a guess
 	stuck         bool  // nothing more fits, and nothing can go
 	held, mapped  int64 // bytes of present units, and what of them was read
 	clock, factor float64
@@ -43,8 +44,9 @@ type residents struct {
 type ExpertReads struct {
 	Hits    int   // in memory
 	Guessed int   // of these, read before they were asked for, on a guess
-	Late    int   // being read
+	Late    int   // being read, or about to be
 	Misses  int   // not even that
+	Wasted  int   // read on a guess and given back unused
 	Bytes   int64 // read, from the page cache or the disk
 }
 
@@ -74,9 +76,10 @@ const (
 )
 
 const (
-	maxLoaders = 4       // reads under way at once
-	partBytes  = 2 << 20 // of one read
-	halfLife   = 32      // tokens after which a use counts half
+	maxLoaders = 8         // reads under way at once
+	maxGuesses = 2         // of these, on guesses
+	partBytes  = 512 << 10 // of one read
+	halfLife   = 32        // tokens after which a use counts half
 )
 
 // add makes a unit of the bytes of matrices and returns its number.
@@ -88,7 +91,15 @@ func (r *residents) add(matrices [][]byte) (int32, error) {
 			return 0, fmt.Errorf("forward: experts are not in a mapped file: a memory budget cannot be kept")
 		}
 		w.Sparse()
+		if n := len(u.windows); n > 0 {
+			if both, ok := u.windows[n-1].Join(w); ok { // codes and their scales, gate and up
+				u.windows[n-1] = both
+				continue
+			}
+		}
 		u.windows = append(u.windows, w)
+	}
+	for _, w := range u.windows {
 		u.parts = append(u.parts, w.Parts(partBytes)...)
 		u.size += w.Size()
 	}
@@ -127,7 +138,7 @@ func (r *residents) want(units []int32) {
 			if u.guessed {
 				r.Guessed++
 			}
-		case loading:
+		case loading, askedFor:
 			r.Late++
 		case absent, guessedAt:
 			r.Misses++
@@ -135,6 +146,23 @@ func (r *residents) want(units []int32) {
 			r.asked = append(r.asked, i)
 		}
 		u.guessed = false
+	}
+	r.start()
+	r.mu.Unlock()
+}
+
+// follow asks for units that are wanted soon, behind those that are wanted now.
+func (r *residents) follow(units []int32) {
+	r.mu.Lock()
+	for _, i := range units {
+		u := &r.units[i]
+		switch u.state {
+		case resident:
+			u.heat = max(u.heat, r.clock*r.factor) // it is not the next to go
+		case absent, guessedAt:
+			u.state, u.err = askedFor, nil
+			r.asked = append(r.asked, i)
+		}
 	}
 	r.start()
 	r.mu.Unlock()
@@ -151,6 +179,20 @@ func (r *residents) expect(units []int32) {
 	}
 	r.start()
 	r.mu.Unlock()
+}
+
+// missing keeps those of units that nobody reads yet.
+func (r *residents) missing(units []int32) []int32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, i := range units {
+		if r.units[i].state == absent {
+			units[n] = i
+			n++
+		}
+	}
+	return units[:n]
 }
 
 // ready waits until some of the units that were asked for are resident, and brings these to the front. They
@@ -260,10 +302,17 @@ func (r *residents) load() {
 			r.loaders--
 			return
 		}
+		u := &r.units[i]
+		guess := u.guessed
+		if guess {
+			r.guessing++
+		}
 		r.mu.Unlock()
 		err := w.Fetch()
 		r.mu.Lock()
-		u := &r.units[i]
+		if guess {
+			r.guessing--
+		}
 		u.left--
 		u.got += w.Size()
 		r.mapped += w.Size()
@@ -284,47 +333,66 @@ func (r *residents) load() {
 	}
 }
 
-// part takes the next part to read, of the units that are loading, were asked for, or are guessed, in this
-// order. It makes room.
+// part takes the next part to read, and makes room for its unit: of what was asked for first, then of guesses.
+// Few of these are read at once, because what is asked for meanwhile waits for them.
 func (r *residents) part() (i int32, w mmap.Window, ok bool) {
-	for {
-		if r.resting {
-			return 0, w, false // a unit that is half read stays open: it is read on when Run is called again
-		}
-		if len(r.open) > 0 {
-			i = r.open[0]
-			u := &r.units[i]
-			w = u.parts[u.next]
-			if u.next++; u.next == len(u.parts) {
-				r.open = append(r.open[:0], r.open[1:]...)
-			}
-			return i, w, true
-		}
-		from, state := &r.asked, askedFor
-		if len(*from) == 0 {
-			from, state = &r.guess, guessedAt
-		}
-		if len(*from) == 0 {
-			return 0, w, false
-		}
-		i = (*from)[0]
-		u := &r.units[i]
-		if u.state == state {
-			if !r.makeRoom(u.size) {
-				r.stuck = true
-				return 0, w, false
-			}
-			u.state, u.next, u.left = loading, 0, len(u.parts)
-			u.guessed = state == guessedAt
-			if u.guessed {
-				r.warm(u)
-			}
-			r.held += u.size
-			r.present = append(r.present, i)
-			r.open = append(r.open, i)
-		}
-		*from = append((*from)[:0], (*from)[1:]...)
+	if r.resting {
+		return 0, w, false // a unit that is half read stays open: it is read on when Run is called again
 	}
+	if at := slices.IndexFunc(r.open, func(i int32) bool { return !r.units[i].guessed }); at >= 0 {
+		return r.take(at)
+	}
+	if r.openNext(&r.asked, askedFor) {
+		return r.take(len(r.open) - 1)
+	}
+	if len(r.asked) > 0 || r.guessing >= maxGuesses {
+		return 0, w, false
+	}
+	if len(r.open) > 0 {
+		return r.take(0)
+	}
+	if r.openNext(&r.guess, guessedAt) {
+		return r.take(len(r.open) - 1)
+	}
+	return 0, w, false
+}
+
+// take takes the next part of the open unit at.
+func (r *residents) take(at int) (i int32, w mmap.Window, ok bool) {
+	i = r.open[at]
+	u := &r.units[i]
+	w = u.parts[u.next]
+	if u.next++; u.next == len(u.parts) {
+		r.open = slices.Delete(r.open, at, at+1)
+	}
+	return i, w, true
+}
+
+// openNext makes room for the first unit of a queue that is still in state, and opens it; false if there is none,
+// or no room.
+func (r *residents) openNext(queue *[]int32, state unitState) bool {
+	for len(*queue) > 0 {
+		i := (*queue)[0]
+		u := &r.units[i]
+		if u.state == state && !r.makeRoom(u.size) {
+			r.stuck = true
+			return false
+		}
+		*queue = slices.Delete(*queue, 0, 1)
+		if u.state != state {
+			continue
+		}
+		u.state, u.next, u.left = loading, 0, len(u.parts)
+		u.guessed = state == guessedAt
+		if u.guessed {
+			r.warm(u)
+		}
+		r.held += u.size
+		r.present = append(r.present, i)
+		r.open = append(r.open, i)
+		return true
+	}
+	return false
 }
 
 // warm counts a use of u: its heat is log2 of the sum of 2^(t/halfLife) over all uses, t in tokens.
@@ -356,6 +424,9 @@ func (r *residents) drop(i int32) {
 	u := &r.units[i]
 	for _, w := range u.windows {
 		w.Release(r.scarce) // fails for addresses that are no mapping, which these are not
+	}
+	if u.guessed {
+		r.Wasted++
 	}
 	r.held -= u.size
 	r.mapped -= u.got

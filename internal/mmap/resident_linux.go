@@ -79,6 +79,14 @@ func (rs Regions) Window(b []byte) (w Window, ok bool) {
 	return w, false
 }
 
+// Join returns the window of both w and v, which must overlap or touch; false if they do not.
+func (w Window) Join(v Window) (Window, bool) {
+	if v.in != w.in || v.lo > w.hi || w.lo > v.hi {
+		return w, false
+	}
+	return Window{min(w.lo, v.lo), max(w.hi, v.hi), min(w.outerLo, v.outerLo), max(w.outerHi, v.outerHi), w.in}, true
+}
+
 // Size is how many bytes of memory the window takes at most.
 func (w Window) Size() int64 { return int64(w.outerHi - w.outerLo) }
 

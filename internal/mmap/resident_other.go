@@ -21,6 +21,9 @@ func MappedRegions() (Regions, error) {
 // Window finds nothing here.
 func (Regions) Window([]byte) (Window, bool) { return Window{}, false }
 
+// Join joins nothing here.
+func (w Window) Join(Window) (Window, bool) { return w, false }
+
 // Size is 0 here.
 func (Window) Size() int64 { return 0 }
 
