@@ -38,7 +38,14 @@ func readGenerationConfig(dir string) (infer.Sampling, []int32, error) {
 		NoRepeat    int             `json:"no_repeat_ngram_size"`
 		EOS         json.RawMessage `json:"eos_token_id"`
 	}
-	if err := json.Unmarshal(text, &c); err != nil {
+	err = json.Unmarshal(text, &c)
+	var kind *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &kind) && kind.Field == "":
+		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q holds a JSON %s, not an object: repair or remove it", path, kind.Value)
+	case errors.As(err, &kind):
+		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q: %s cannot be a %s: repair or remove it", path, kind.Field, kind.Value)
+	case err != nil:
 		return infer.Sampling{}, nil, fmt.Errorf("haenyeo: %q: %w: repair or remove it", path, err)
 	}
 	var end []int32

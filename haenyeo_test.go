@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -108,6 +109,39 @@ func TestPromptAndItsTokensAreTheSame(t *testing.T) {
 	}
 }
 
+// A tokenizer with ids that the model has no rows for belongs to another model.
+func TestTokenizerOfAnotherModel(t *testing.T) {
+	dir := tiny(t)
+	text, err := os.ReadFile("testdata/sea.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Train(context.Background(), func(yield func(string, error) bool) { yield(string(text), nil) },
+		tokenizer.TrainOptions{VocabSize: 310})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tok.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	m, err := Open(dir, Options{Threads: 1})
+	if err == nil {
+		m.Close()
+	}
+	if err == nil || !strings.Contains(err.Error(), "310 tokens") || !strings.Contains(err.Error(), "300 rows") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// More tokens than a number can say are an error of its own, not a context of a negative size.
+func TestEndlesslyManyTokens(t *testing.T) {
+	m := open(t, tiny(t))
+	_, err := m.Generate(context.Background(), Request{Tokens: []int32{1, 2}, MaxTokens: math.MaxInt}, nil)
+	if err == nil || !strings.Contains(err.Error(), "ask for fewer") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // The window is a limit of what was learned, not of what can be computed: one warning, and the numbers of a
 // model whose configuration says more.
 func TestBeyondTheWindow(t *testing.T) {
@@ -181,6 +215,15 @@ func TestGenerationConfig(t *testing.T) {
 		s, end, err := readGenerationConfig(dir)
 		if (err != nil) != want.bad || err == nil && (!reflect.DeepEqual(s, want.s) || !slices.Equal(end, want.end)) {
 			t.Errorf("%s: %+v, %v, %v", text, s, end, err)
+		}
+	}
+	for text, says := range map[string]string{`[]`: "holds a JSON array, not an object", `{"top_k": "x"}`: "top_k cannot be a string"} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte(text), 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := readGenerationConfig(dir); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "struct") {
+			t.Errorf("%s: error %v, want %q", text, err, says)
 		}
 	}
 	if _, _, err := readGenerationConfig(t.TempDir()); err != nil {

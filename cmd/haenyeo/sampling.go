@@ -36,6 +36,9 @@ var dryBreakers = [...]string{"\n", ":", "\"", "*"}
 // apply changes s, the sampling that a model's makers recommend, by the flags that were given. text says whether the
 // model has a tokenizer.
 func (f *samplingFlags) apply(s *infer.Sampling, text bool) error {
+	if f.RepetitionPenalty != nil && *f.RepetitionPenalty == 0 {
+		return misuse("--repetition-penalty 0: give a number between 0.01 and 100, 1 for none")
+	}
 	s.Seed = f.Seed
 	set(&s.Temperature, f.Temperature)
 	set(&s.TopK, f.TopK)

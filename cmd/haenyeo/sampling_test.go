@@ -40,7 +40,7 @@ func TestSamplingFlags(t *testing.T) {
 			t.Errorf("%v does what %v does", c[0], c[1])
 		}
 	}
-	for _, flag := range []string{"--logit-bias=5", "--logit-bias=x=1", "--logit-bias=5=nan", "--logit-bias=-1=1", "--dry=-1", "--dry=1 --dry-base=0", "--typical-p=2", "--repetition-penalty=-1", "--no-repeat=-1"} {
+	for _, flag := range []string{"--logit-bias=5", "--logit-bias=x=1", "--logit-bias=5=nan", "--logit-bias=-1=1", "--dry=-1", "--dry=1 --dry-base=0", "--typical-p=2", "--repetition-penalty=-1", "--repetition-penalty=0", "--no-repeat=-1"} {
 		args := append([]string{"generate", tinyGGUF, "--tokens=1"}, strings.Fields(flag)...)
 		if status, _, complaint := execute(t, "", args...); status != exitUsage {
 			t.Errorf("%s: status %d, %s", flag, status, complaint)
