@@ -66,7 +66,7 @@ func guard(path string, f func() error) (err error) {
 func open(path string) (*Source, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fmt.Errorf("weights: %w: give a directory with config.json and safetensors, or a .gguf file", quoted(err))
+		return nil, fmt.Errorf("weights: %w: give a directory with config.json and safetensors, or a .gguf file", regular.Quoted(err))
 	}
 	var s *Source
 	if info.IsDir() {
@@ -82,15 +82,6 @@ func open(path string) (*Source, error) {
 		return nil, fmt.Errorf("%w (in %q)", err, path)
 	}
 	return s, nil
-}
-
-// quoted puts the path of a file system's error in quotes: it may hold a newline.
-func quoted(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
-		return fmt.Errorf("%s %q: %w", p.Op, p.Path, p.Err)
-	}
-	return err
 }
 
 // openDir opens a directory, without looking for tensors.
@@ -118,7 +109,7 @@ func openDir(dir string) (*Source, error) {
 func onlyGGUF(dir string) (string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return "", fmt.Errorf("weights: %w", quoted(err))
+		return "", fmt.Errorf("weights: %w", regular.Quoted(err))
 	}
 	var found []string
 	for _, e := range entries {
@@ -141,7 +132,7 @@ func onlyGGUF(dir string) (string, error) {
 func openFile(path string) (*Source, error) {
 	f, _, err := regular.Open(path)
 	if err != nil {
-		return nil, fmt.Errorf("weights: %w", quoted(err))
+		return nil, fmt.Errorf("weights: %w", regular.Quoted(err))
 	}
 	head := make([]byte, 4)
 	n, _ := f.Read(head)

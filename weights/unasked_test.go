@@ -114,8 +114,13 @@ func TestProblemsOnOneLine(t *testing.T) {
 	if s := err.Error(); strings.Contains(s, "\n") || strings.Count(s, "; ") != maxTold || strings.Count(s, "weights: ") != 1 || !strings.Contains(s, "and perhaps more") {
 		t.Errorf("error %q", s)
 	}
-	_, err = Open(filepath.Join(t.TempDir(), "two\nlines"))
-	if !errors.Is(err, os.ErrNotExist) || strings.Contains(err.Error(), "\n") {
-		t.Errorf("error %v", err)
+	dir := filepath.Join(t.TempDir(), "two\nlines")
+	if err := os.MkdirAll(filepath.Join(dir, "empty"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{filepath.Join(dir, "nothing"), filepath.Join(dir, "empty"), filepath.Join(dir, "empty", "config.json")} {
+		if _, err := Open(path); err == nil || strings.Contains(err.Error(), "\n") || !strings.Contains(err.Error(), `two\nlines`) {
+			t.Errorf("error %v", err)
+		}
 	}
 }

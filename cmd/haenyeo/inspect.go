@@ -58,7 +58,7 @@ func (c *inspectCmd) Run(a *app) (err error) {
 	}
 	info, err := os.Stat(c.Model)
 	if err != nil {
-		return fmt.Errorf("inspect: %w: give a model directory, a .gguf or a .safetensors file", err)
+		return fmt.Errorf("inspect: %w: give a model directory, a .gguf or a .safetensors file", regular.Quoted(err))
 	}
 	var r *inspection
 	switch {

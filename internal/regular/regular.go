@@ -1,6 +1,7 @@
 package regular
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,14 +13,14 @@ import (
 func Open(path string) (*os.File, fs.FileInfo, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, Quoted(err)
 	}
 	if err := check(path, info); err != nil {
 		return nil, nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, Quoted(err)
 	}
 	if info, err = f.Stat(); err == nil {
 		err = check(path, info) // it may have been exchanged
@@ -29,6 +30,15 @@ func Open(path string) (*os.File, fs.FileInfo, error) {
 		return nil, nil, err
 	}
 	return f, info, nil
+}
+
+// Quoted puts the path of a file system's error in quotes: it may hold a newline. Other errors stay as they are.
+func Quoted(err error) error {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return fmt.Errorf("%s %q: %w", p.Op, p.Path, p.Err)
+	}
+	return err
 }
 
 // ReadFile reads a whole regular file of at most limit bytes.
