@@ -72,9 +72,9 @@ func Perplexity(ctx context.Context, net *forward.Net, tokens []int32, o Perplex
 	}
 	switch {
 	case o.Context < 2 || o.Skip < 1 || o.Skip >= o.Context || o.Windows < 0:
-		return nil, fmt.Errorf("infer: perplexity with windows of %d tokens of which the first %d are not scored: a window has at least 2 and scores at least 1", o.Context, o.Skip)
+		return nil, fmt.Errorf("infer: perplexity with windows of %d tokens, where scoring begins after the first %d: a window has at least 2 and scores at least 1", o.Context, o.Skip)
 	case len(tokens) <= o.Skip:
-		return nil, fmt.Errorf("infer: perplexity of %d tokens of which the first %d are not scored: give a longer text", len(tokens), o.Skip)
+		return nil, fmt.Errorf("infer: perplexity: the text must have %d tokens or more, and it has %d: give a longer text", o.Skip+1, len(tokens))
 	case o.Against != nil && o.Against.Config().VocabSize != vocab:
 		return nil, fmt.Errorf("infer: the models have vocabularies of %d and %d ids: only models with the same tokenizer can be compared", vocab, o.Against.Config().VocabSize)
 	}

@@ -154,6 +154,9 @@ func TestPerplexityRefuses(t *testing.T) {
 			t.Errorf("%s: error %v", what, err)
 		}
 	}
+	if _, err := Perplexity(context.Background(), net, tokens[:1], PerplexityOptions{}); err == nil || !strings.Contains(err.Error(), "must have 2 tokens or more, and it has 1") {
+		t.Errorf("one token: error %v", err)
+	}
 	if _, err := Perplexity(context.Background(), net, tokens, PerplexityOptions{Against: smallerVocabulary(t)}); err == nil || !strings.Contains(err.Error(), "vocabularies") {
 		t.Errorf("another vocabulary: %v", err)
 	}
