@@ -217,15 +217,12 @@ func (s *stage) records(n int) []Access {
 }
 
 // events splits a stream of events.
-func events(t *testing.T, stream string) (list []string) {
+func events(t *testing.T, stream string) []string {
 	t.Helper()
 	if !strings.HasSuffix(stream, "\n\n") {
 		t.Fatalf("the stream ends in %q", stream[max(0, len(stream)-20):])
 	}
-	for _, e := range strings.Split(strings.TrimSuffix(stream, "\n\n"), "\n\n") {
-		list = append(list, e)
-	}
-	return list
+	return strings.Split(strings.TrimSuffix(stream, "\n\n"), "\n\n")
 }
 
 // chunks gives the objects of a stream of the OpenAI API, which must end in [DONE].

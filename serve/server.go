@@ -40,7 +40,6 @@ type Server struct {
 	models     []*Model
 	options    Options
 	log        *slog.Logger
-	started    time.Time
 	remembered memory
 	draining   atomic.Bool
 	recording  sync.Mutex
@@ -58,7 +57,7 @@ func New(models []*Model, o Options) (*Server, error) {
 	def(&o.Stall, 30*time.Second)
 	def(&o.Drain, 30*time.Second)
 	def(&o.KeepAlive, 10*time.Second)
-	s := &Server{options: o, log: o.Log, started: time.Now()}
+	s := &Server{options: o, log: o.Log}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
