@@ -26,7 +26,8 @@
 //
 // The bits of a sequence's logits do not depend on the sequences that are run beside it, nor on the
 // number of threads. Steps of at most Short tokens have the bits of tokens read one by one. Longer ones
-// depend, within float32 rounding, on how the tokens were cut into steps: products of few rows with large matrices are summed in another order than those of many, and latent
-// attention chooses its form by the cut. Where the publisher's code rounds to 8 or 4 bits (V3.2, V4) such
-// a difference can be seen: a value in the middle may fall to the other side.
+// depend, within float32 rounding, on how the tokens were cut into steps: products of few rows with large
+// matrices are summed in another order than those of many, and latent attention chooses its form by the
+// cut. Where the publisher's code rounds to 8 or 4 bits (V3.2, V4) such a difference can be seen: a value
+// in the middle may fall to the other side.
 package forward
