@@ -199,6 +199,25 @@ func TestChatFile(t *testing.T) {
 	}
 }
 
+// What was taken out of a conversation is not written beside it.
+func TestChatFileForgets(t *testing.T) {
+	m := open(t, talker)
+	c := talk(t, m, says(chat.User, "How deep is the sea?"))
+	reply(t, c)
+	c.Messages = []chat.Message{says(chat.User, "How are you?")}
+	if err := c.Save(filepath.Join(t.TempDir(), "talk.json")); err != nil {
+		t.Fatal(err)
+	}
+	prompt, err := c.format.Render(c.Messages, c.Options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept, now := c.session.Tokens(), chat.Encode(m.tok, prompt)
+	if len(kept) >= len(now) || !slices.Equal(kept, now[:len(kept)]) {
+		t.Errorf("the session holds %v of a conversation %v", kept, now)
+	}
+}
+
 func TestChatFileRefuses(t *testing.T) {
 	m := open(t, talker)
 	dir := t.TempDir()

@@ -38,6 +38,7 @@ func (c *Chat) Save(path string) error {
 	if err := c.saveMessages(path); err != nil {
 		return fmt.Errorf("haenyeo: saving the conversation: %w", err)
 	}
+	c.forget()
 	if len(c.session.Tokens()) == 0 { // an older cache would still fit as far as it is the same
 		return nil
 	}
@@ -46,6 +47,15 @@ func (c *Chat) Save(path string) error {
 		return err
 	}
 	return c.session.Save(path+SessionSuffix, id)
+}
+
+// forget drops what was read and is no longer in the conversation: it may be long, or private.
+func (c *Chat) forget() {
+	var ids []int32
+	if prompt, err := c.format.Render(c.Messages, c.Options); err == nil {
+		ids = chat.Encode(c.model.tok, prompt)
+	}
+	c.session.Rewind(ids)
 }
 
 func (c *Chat) saveMessages(path string) error {

@@ -110,6 +110,9 @@ func (c *chatCmd) settle(m *haenyeo.Model, talk *haenyeo.Chat) error {
 	if err != nil {
 		return fmt.Errorf("--tools %s: %w", c.Tools, err)
 	}
+	if f := talk.Format(); !f.CallsTools() {
+		return fmt.Errorf("--tools: the way this model is spoken to (format %s) has no place for tools: it would never see them", f.Name())
+	}
 	return nil
 }
 

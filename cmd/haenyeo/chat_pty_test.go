@@ -207,7 +207,7 @@ func TestChatPasteAndHistory(t *testing.T) {
 	}
 }
 
-// A message that the context has no room for is given back.
+// A message that the context has no room for leaves an empty line, for the command that makes room.
 func TestChatOutOfContext(t *testing.T) {
 	t.Setenv("TERM", "xterm")
 	s, stop := sits(t, "--no-think", "--context=24")
@@ -215,8 +215,8 @@ func TestChatOutOfContext(t *testing.T) {
 	s.types("Sing\r")
 	s.expect("the context is full, so the answer ends here", "> ")
 	s.types("Hello\r")
-	s.expect("the context holds 24", "> Hello")
-	s.types("\x15/clear\r")
+	s.expect("the context holds 24", "Up brings the message back", "> ")
+	s.types("/clear\r")
 	s.expect("a new conversation", "> ")
 	s.types("Hello\r")
 	s.expect("What would you like to know?", "> ")

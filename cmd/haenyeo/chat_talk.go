@@ -127,8 +127,8 @@ func (t *talk) run() error {
 	}
 }
 
-// say sends a message, or the result of a call that waits for one. Where it cannot be answered it is given back, to be
-// changed.
+// say sends a message, or the result of a call that waits for one. Where it was stopped before its answer it is given
+// back, to be changed. After an error it is not, so that the command which the error advises can be typed.
 func (t *talk) say(text string) (back string, err error) {
 	before := len(t.chat.Messages)
 	m := chat.Message{Role: chat.User, Content: text}
@@ -143,11 +143,12 @@ func (t *talk) say(text string) (back string, err error) {
 	}
 	err = t.reply()
 	if len(t.chat.Messages) == before+1 { // no answer
-		if t.chat.Messages, back = t.chat.Messages[:before], text; strings.Count(text, "\n") > 5 || len(text) > 500 {
-			back = "" // it would cover what is said about it
-			if err != nil {
-				err = fmt.Errorf("%w; Up brings the message back", err)
-			}
+		t.chat.Messages = t.chat.Messages[:before]
+		switch {
+		case err != nil:
+			err = fmt.Errorf("%w; Up brings the message back", err)
+		case strings.Count(text, "\n") <= 5 && len(text) <= 500: // more would cover what is said about it
+			back = text
 		}
 	}
 	return back, err
