@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/haenyeo/haenyeo/format/safetensors"
@@ -105,7 +106,14 @@ func TestStepAllocatesNextToNothing(t *testing.T) {
 	if _, err := Run(context.Background(), job); err != nil {
 		t.Fatal(err)
 	}
-	if per := (bytes[19] - bytes[9]) / 10; per > 8<<10 {
+	// The median: a buffer that has to grow once more, where a step sends an expert more rows than any before, is no
+	// allocation of every step.
+	var steps []uint64
+	for i := 10; i < 20; i++ {
+		steps = append(steps, bytes[i]-bytes[i-1])
+	}
+	slices.Sort(steps)
+	if per := steps[len(steps)/2]; per > 8<<10 {
 		t.Errorf("%d bytes are allocated a step", per)
 	} else {
 		t.Logf("%d bytes are allocated a step", per)
