@@ -36,7 +36,7 @@ func WriteDirectory(ctx context.Context, src *weights.Source, e *kernel.Engine, 
 }
 
 func writeDirectory(ctx context.Context, src *weights.Source, e *kernel.Engine, out string, t Type, opt Options, shard int64) (s Summary, err error) {
-	defer catchFault(src, debug.SetPanicOnFault(true), &err)
+	defer src.CatchFault(debug.SetPanicOnFault(true), &err)
 	if t.m != nil && !t.Plain() {
 		return s, fmt.Errorf("export: a directory holds f32, f16 or bf16, not %v: choose a .gguf file for it", t)
 	}

@@ -42,7 +42,7 @@ type Summary struct {
 // WriteGGUF writes the model of src to the file out, whole or not at all, its matrices as t, with the threads
 // of e. Cancelling ctx stops it.
 func WriteGGUF(ctx context.Context, src *weights.Source, e *kernel.Engine, out string, t Type, opt Options) (s Summary, err error) {
-	defer catchFault(src, debug.SetPanicOnFault(true), &err)
+	defer src.CatchFault(debug.SetPanicOnFault(true), &err)
 	c := src.Config()
 	arch, err := architecture(src)
 	if err != nil {
@@ -156,26 +156,6 @@ func room(out string, need int64) error {
 		return fmt.Errorf("export: %q takes %.1f GB, and the disk of %q has room for %.1f GB: make room, choose another disk, or a smaller type", out, float64(need)/1e9, dir, float64(have)/1e9)
 	}
 	return nil
-}
-
-// catchFault ends a call during which mapped files are read: it turns the panic of a page that is gone into
-// an error. Use it with defer; before is what debug.SetPanicOnFault(true) returned.
-func catchFault(src *weights.Source, before bool, err *error) {
-	debug.SetPanicOnFault(before)
-	v := recover()
-	if v == nil {
-		return
-	}
-	fault, ok := v.(interface {
-		error
-		Addr() uintptr
-	})
-	if !ok {
-		panic(v)
-	}
-	if *err = src.FaultError(fault.Addr()); *err == nil {
-		panic(v) // not of a file: a defect of this program
-	}
 }
 
 const fileTypeKey = "general.file_type"

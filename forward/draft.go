@@ -75,7 +75,7 @@ func (n *Net) draft(ctx context.Context, d *Draft, states []float32, next []int3
 	if err := d.cache.reserve(len(next)); err != nil {
 		return nil, err
 	}
-	defer n.catchFault(debug.SetPanicOnFault(true), &err)
+	defer n.src.CatchFault(debug.SetPanicOnFault(true), &err)
 	p, start := &n.pass, d.cache.n
 	done := false
 	n.spans = append(n.spans[:0], span{cache: d.cache, hi: len(next), start: start, tokens: next})

@@ -68,7 +68,7 @@ func (n *Net) MTPLogits(ctx context.Context, tokens []int32) (logits []float32, 
 	if err := c.fits(len(tokens)); err != nil {
 		return nil, err
 	}
-	defer n.catchFault(debug.SetPanicOnFault(true), &err)
+	defer n.src.CatchFault(debug.SetPanicOnFault(true), &err)
 	d, v, last := n.cfg.HiddenSize, n.cfg.VocabSize, len(tokens)-1
 	logits = make([]float32, last*v)
 	for lo := 0; lo < last; lo += n.opt.MaxTokens {

@@ -72,7 +72,7 @@ func New(src *weights.Source, e *kernel.Engine, o Options) (net *Net, err error)
 		return nil, err
 	}
 	net = &Net{cfg: src.Config(), src: src, e: e, opt: o, streams: 1}
-	defer net.catchFault(debug.SetPanicOnFault(true), &err)
+	defer src.CatchFault(debug.SetPanicOnFault(true), &err)
 	b := &builder{net: net, cfg: net.cfg, src: src}
 	switch net.cfg.ModelType {
 	case "llama", "qwen2", "qwen3":
@@ -114,23 +114,3 @@ func (n *Net) ExpertReads() ExpertReads {
 
 // Config is the shape of the model.
 func (n *Net) Config() *model.Config { return n.cfg }
-
-// catchFault ends a call during which mapped files are read: it turns the panic of a page that is gone
-// into an error. Use it with defer; before is what debug.SetPanicOnFault(true) returned.
-func (n *Net) catchFault(before bool, err *error) {
-	debug.SetPanicOnFault(before)
-	v := recover()
-	if v == nil {
-		return
-	}
-	fault, ok := v.(interface {
-		error
-		Addr() uintptr
-	})
-	if !ok {
-		panic(v)
-	}
-	if *err = n.src.FaultError(fault.Addr()); *err == nil {
-		panic(v) // not of a file: a defect of this program
-	}
-}

@@ -51,7 +51,7 @@ func (n *Net) Run(ctx context.Context, steps []*Step) (err error) {
 	if err := n.check(steps); err != nil {
 		return err
 	}
-	defer n.catchFault(debug.SetPanicOnFault(true), &err)
+	defer n.src.CatchFault(debug.SetPanicOnFault(true), &err)
 	n.giveLogits(steps)
 	for lo := 0; lo < len(steps); {
 		lo, err = n.runShort(ctx, steps, lo)

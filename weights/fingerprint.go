@@ -23,21 +23,7 @@ const (
 // last KiB of up to 2048 of them, evenly chosen. Two models of one training run differ in it, and so do two
 // quantisations of one model. It is not a checksum: a flipped bit in the middle of a matrix is not seen.
 func (s *Source) Fingerprint() (sum [sha256.Size]byte, err error) {
-	before := debug.SetPanicOnFault(true)
-	defer func() {
-		debug.SetPanicOnFault(before)
-		v := recover()
-		if v == nil {
-			return
-		}
-		fault, ok := v.(interface{ Addr() uintptr })
-		if !ok {
-			panic(v)
-		}
-		if err = s.FaultError(fault.Addr()); err == nil {
-			panic(v)
-		}
-	}()
+	defer s.CatchFault(debug.SetPanicOnFault(true), &err)
 	stored, err := s.stored()
 	if err != nil {
 		return sum, err

@@ -195,5 +195,25 @@ func (s *Source) FaultError(addr uintptr) error {
 	return fmt.Errorf("weights: byte %d of %q cannot be read any more: the file was cut short or replaced in place while it was in use, or its disk failed; fetch it again and start anew", offset, path)
 }
 
+// CatchFault ends a call during which mapped files are read: it turns the panic of a page that is gone into
+// an error. Use it with defer; before is what debug.SetPanicOnFault(true) returned.
+func (s *Source) CatchFault(before bool, err *error) {
+	debug.SetPanicOnFault(before)
+	v := recover()
+	if v == nil {
+		return
+	}
+	fault, ok := v.(interface {
+		error
+		Addr() uintptr
+	})
+	if !ok {
+		panic(v)
+	}
+	if *err = s.FaultError(fault.Addr()); *err == nil {
+		panic(v) // not of a file: a defect of this program
+	}
+}
+
 // Close unmaps the files.
 func (s *Source) Close() error { return s.files.close() }
