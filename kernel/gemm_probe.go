@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -23,21 +24,66 @@ type Candidate struct {
 func (e *Engine) Describe() []Candidate { return e.candidates }
 
 const (
-	probeRounds = 12
-	probeRun    = 50 * time.Microsecond
+	// Rounds go on until so many in a row have made no candidate faster, because a busy machine can hold
+	// one back for a while.
+	probeSettled = 8
+	probeRounds  = 100
+	probeRun     = 50 * time.Microsecond
 	// A route must be faster by this factor to replace one that rounds less or is simpler. The
 	// choice between them moves bits, so it should not depend on the noise of a moment.
 	probeMargin = 1.2
 )
 
+// measured is a route with its speed in GFLOPS of one thread, or why it has none.
+type measured struct {
+	*route
+	speed float64
+	note  string
+}
+
+// probe measures the routes of this processor. Once: all engines of a process make the same choice, so that what one
+// computes another repeats to the bit.
+var probe = sync.OnceValue(func() []measured {
+	have := Tiers()
+	var list []measured
+	b := &block{}
+	for _, r := range archRoutes() {
+		if !slices.Contains(have, r.name) {
+			continue
+		}
+		m := measured{route: r}
+		if err := r.exactness(b); err != nil {
+			m.note = err.Error()
+		}
+		list = append(list, m)
+	}
+	for round, settled := 0, 0; round < probeRounds && settled < probeSettled; round++ {
+		settled++
+		for i := range list {
+			m := &list[i]
+			if m.note != "" {
+				continue
+			}
+			now := m.route.speed(b, probeRun)
+			if now > 1.02*m.speed {
+				settled = 0
+			}
+			m.speed = max(m.speed, now)
+		}
+	}
+	return list
+})
+
 // chooseRoutes sets e.f32 and e.bf16: the routes of t when it was asked for, else those that the
 // probe finds best, which may belong to a lower tier.
 func (e *Engine) chooseRoutes(t tier, asked bool) {
 	e.f32, e.bf16 = portableRoute(F32), portableRoute(BF16)
-	have := Tiers()
-	list := slices.DeleteFunc(archRoutes(), func(r *route) bool { return !slices.Contains(have, r.name) })
-	if asked || len(list) == 0 {
-		for _, r := range list {
+	if asked || len(archRoutes()) == 0 {
+		have := Tiers()
+		for _, r := range archRoutes() {
+			if !slices.Contains(have, r.name) {
+				continue
+			}
 			if r.name == t.f32 {
 				e.f32 = r
 			}
@@ -50,44 +96,30 @@ func (e *Engine) chooseRoutes(t tier, asked bool) {
 		return
 	}
 
-	speed := make([]float64, len(list))
-	notes := make([]string, len(list))
-	b := &block{}
-	for i, r := range list {
-		if err := r.exactness(b); err != nil {
-			notes[i] = err.Error()
-		}
-	}
-	for range probeRounds {
-		for i, r := range list {
-			if notes[i] == "" {
-				speed[i] = max(speed[i], r.speed(b, probeRun))
-			}
-		}
-	}
+	list := probe()
 	best, bestBF16 := -1, -1
-	for i, r := range list {
+	for i, m := range list {
 		switch {
-		case notes[i] != "":
-		case !r.pair && (best < 0 || speed[i] > speed[best]/1.1): // later ones are wider, and sum alike
+		case m.note != "":
+		case !m.pair && (best < 0 || m.speed > list[best].speed/1.1): // later ones are wider, and sum alike
 			best = i
-		case r.pair && (bestBF16 < 0 || speed[i] > speed[bestBF16]*probeMargin):
+		case m.pair && (bestBF16 < 0 || m.speed > list[bestBF16].speed*probeMargin):
 			bestBF16 = i
 		}
 	}
 	if best >= 0 {
-		e.f32, e.bf16 = list[best], list[best]
-		if bestBF16 >= 0 && speed[bestBF16] > speed[best]*probeMargin {
-			e.bf16 = list[bestBF16]
+		e.f32, e.bf16 = list[best].route, list[best].route
+		if bestBF16 >= 0 && list[bestBF16].speed > list[best].speed*probeMargin {
+			e.bf16 = list[bestBF16].route
 		}
 	}
-	for i, r := range list {
-		if !r.pair {
-			e.candidates = append(e.candidates, Candidate{F32, r.name, speed[i], r == e.f32, notes[i]})
+	for _, m := range list {
+		if !m.pair {
+			e.candidates = append(e.candidates, Candidate{F32, m.name, m.speed, m.route == e.f32, m.note})
 		}
 	}
-	for i, r := range list {
-		e.candidates = append(e.candidates, Candidate{BF16, r.name, speed[i], r == e.bf16, notes[i]})
+	for _, m := range list {
+		e.candidates = append(e.candidates, Candidate{BF16, m.name, m.speed, m.route == e.bf16, m.note})
 	}
 	e.tier = e.bf16.name
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/haenyeo/haenyeo/format/safetensors"
+	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
 )
@@ -49,43 +50,52 @@ func realJob(t testing.TB, dir string, threads int, kind optim.Kind) (Job, *mode
 }
 
 func TestRealModelResumesToTheSameBitsAtAnyThreadCount(t *testing.T) {
-	for _, kind := range []optim.Kind{optim.AdamW, optim.Muon} {
-		whole, m := realJob(t, t.TempDir(), 1, kind)
-		if _, err := Run(context.Background(), whole); err != nil {
-			t.Fatal(err)
+	for _, tier := range kernel.Tiers() {
+		for _, kind := range []optim.Kind{optim.AdamW, optim.Muon} {
+			t.Run(tier+" "+string(kind), func(t *testing.T) {
+				t.Setenv("HAENYEO_CPU", tier)
+				resumeToTheSameBits(t, kind)
+			})
 		}
-		want := result(t, whole, m)
-		dir := t.TempDir()
-		for _, stop := range []int{4, 11, 13} {
-			job, _ := realJob(t, dir, stop%3+1, kind)
-			ctx, cancel := context.WithCancel(context.Background())
-			job.Emit = func(e Event) {
-				if s, ok := e.(Step); ok && s.Step == stop {
-					cancel()
-				}
+	}
+}
+
+func resumeToTheSameBits(t *testing.T, kind optim.Kind) {
+	whole, m := realJob(t, t.TempDir(), 1, kind)
+	if _, err := Run(context.Background(), whole); err != nil {
+		t.Fatal(err)
+	}
+	want := result(t, whole, m)
+	dir := t.TempDir()
+	for _, stop := range []int{4, 11, 13} {
+		job, _ := realJob(t, dir, stop%3+1, kind)
+		ctx, cancel := context.WithCancel(context.Background())
+		job.Emit = func(e Event) {
+			if s, ok := e.(Step); ok && s.Step == stop {
+				cancel()
 			}
-			if _, err := Run(ctx, job); !errors.As(err, new(*Interrupted)) {
-				t.Fatal(err)
-			}
 		}
-		job, m := realJob(t, dir, 3, kind)
-		if _, err := Run(context.Background(), job); err != nil {
+		if _, err := Run(ctx, job); !errors.As(err, new(*Interrupted)) {
 			t.Fatal(err)
 		}
-		if got := result(t, job, m); got != want {
-			t.Errorf("%s: resumed at other thread counts:\n%s\nwant\n%s", kind, got, want)
-		}
-		// A checkpoint is a model.
-		c := filepath.Join(dir, checkpointsDir, "step-20")
-		again, err := model.Open(c, job.Engine, model.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, p := range again.Params() {
-			for j, w := range p.Data {
-				if w != m.Params()[i].Data[j] {
-					t.Fatalf("%s differs in the checkpoint", p.Name)
-				}
+	}
+	job, m := realJob(t, dir, 3, kind)
+	if _, err := Run(context.Background(), job); err != nil {
+		t.Fatal(err)
+	}
+	if got := result(t, job, m); got != want {
+		t.Errorf("%s: resumed at other thread counts:\n%s\nwant\n%s", kind, got, want)
+	}
+	// A checkpoint is a model.
+	c := filepath.Join(dir, checkpointsDir, "step-20")
+	again, err := model.Open(c, job.Engine, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range again.Params() {
+		for j, w := range p.Data {
+			if w != m.Params()[i].Data[j] {
+				t.Fatalf("%s differs in the checkpoint", p.Name)
 			}
 		}
 	}
