@@ -91,6 +91,9 @@ func fields(t reflect.Type) (names []string) {
 			names = append(names, fields(inner)...)
 			continue
 		}
+		if !f.IsExported() {
+			continue
+		}
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		names = append(names, name)
 	}
@@ -101,6 +104,7 @@ func TestContractFields(t *testing.T) {
 	schemas := parseYAML(t, string(specification)).keys["components"].keys["schemas"].keys
 	refused := map[string]bool{ // read only to be refused
 		"functions": true, "modalities": true, "audio": true, "web_search_options": true, "format": true, "images": true, "template": true, "context": true,
+		"previous_response_id": true, "conversation": true, "prompt": true, "background": true,
 	}
 	for name, v := range map[string]any{
 		"ChatRequest": chatJSON{}, "ChatMessage": messageJSON{}, "TextRequest": textJSON{}, "MessagesRequest": messagesJSON{},
@@ -110,6 +114,8 @@ func TestContractFields(t *testing.T) {
 		"Usage": usageJSON{}, "TextCompletion": completionJSON[textChoice]{}, "TextChoice": textChoice{}, "TextLogprobs": textLog{},
 		"Message": answerJSON{}, "MessageUsage": answerUsageJSON{}, "AnthropicError": anthropicErrorJSON{}, "TagDetails": ollamaDetailsJSON{},
 		"Line": lineJSON{}, "LineMessage": ollamaMessageLine{}, "OllamaError": ollamaErrorJSON{}, "ErrorBody": errorJSON{}.Error,
+		"ResponsesRequest": responsesJSON{}, "Response": responseJSON{}, "ResponseUsage": responseUsage{}, "ReasoningItem": reasoningItem{}, "MessageItem": messageItem{},
+		"OutputText": outputText{}, "CallItem": callItem{}, "ResponseEvent": responseEvent{}, "Format": formatJSON{},
 	} {
 		if schemas[name] == nil {
 			t.Errorf("openapi.yaml has no schema %s", name)
@@ -178,6 +184,18 @@ func TestContractAnswers(t *testing.T) {
 	check("TextCompletion", text)
 	check("TextChoice", at(t, text, "choices", 0))
 	check("TextLogprobs", at(t, text, "choices", 0, "logprobs"))
+	response := s.post("/v1/responses", asked1+`,"top_logprobs":1}`)
+	check("Response", response)
+	check("ResponseUsage", at(t, response, "usage"))
+	check("ReasoningItem", at(t, response, "output", 0))
+	check("MessageItem", at(t, response, "output", 1))
+	check("OutputText", at(t, response, "output", 1, "content", 0))
+	check("TokenLogprob", at(t, response, "output", 1, "content", 0, "logprobs", 0))
+	check("CallItem", at(t, response, "output", 2))
+	_, _, stream = s.ask("POST", "/v1/responses", asked1+`,"stream":true}`)
+	for _, e := range responseEvents(t, stream) {
+		check("ResponseEvent", e)
+	}
 	message := s.post("/v1/messages", ask+`}`)
 	check("Message", message)
 	check("MessageUsage", at(t, message, "usage"))
@@ -216,15 +234,16 @@ func FuzzBodies(f *testing.F) {
 		`{"messages":[{"role":"user","content":"\ud800\u0000"}],"max_tokens":1e9}`, `{"prompt":[[1,2],[3]],"echo":true}`, `{"prompt":"x","suffix":"y","stream":true}`,
 		ask + `,"system":[{"type":"text","text":"x"}],"stream":true,"thinking":{"type":"adaptive"},"tools":[{"name":"f","input_schema":{}}]}`,
 		`{"max_tokens":3,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"1","content":null}]},{"role":"assistant","content":[{"type":"tool_use","id":"1","name":"f","input":[]}]}]}`,
+		asked1 + "}", `{"input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},{"type":"reasoning","summary":[{"text":"y"}]},{"type":"custom_tool_call","call_id":"1","name":"p","input":"z"},{"type":"custom_tool_call_output","call_id":"1","output":"w"}],"tools":[{"type":"custom","name":"p"}],"stream":true}`,
 		told + "}", `{"model":"actor","prompt":"x","raw":true,"options":{"num_predict":-1,"repeat_last_n":-1,"stop":"x"},"think":"high"}`,
 		`{"messages":` + strings.Repeat("[", 2000), `null`, `{"messages":null,"tools":[null],"stop":null}`,
 	} {
-		for i := range 5 {
+		for i := range 6 {
 			f.Add(byte(i), []byte(seed))
 		}
 	}
 	s := play(f, "v3.1", "ok</think>"+calls, func(_ *Options, m *Model) { m.Context = 100 }) // 256 long answers take long
-	paths := []string{"/v1/chat/completions", "/beta/completions", "/v1/messages", "/api/chat", "/api/generate"}
+	paths := []string{"/v1/chat/completions", "/beta/completions", "/v1/messages", "/api/chat", "/api/generate", "/v1/responses"}
 	f.Fuzz(func(t *testing.T, to byte, body []byte) {
 		path := paths[int(to)%len(paths)]
 		w := httptest.NewRecorder()

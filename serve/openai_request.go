@@ -6,7 +6,6 @@ package serve
 // Source: the OpenAI API reference; api-docs.deepseek.com.
 
 import (
-	"bytes"
 	"encoding/json"
 	"math"
 	"strconv"
@@ -110,17 +109,16 @@ func limit(q *request, name string, n *int) error {
 // chatJSON is the body of chat/completions.
 type chatJSON struct {
 	samplingJSON
+	guidedJSON
 	Messages            []messageJSON   `json:"messages"`
 	MaxCompletionTokens *int            `json:"max_completion_tokens"`
 	Logprobs            bool            `json:"logprobs"`
 	TopLogprobs         *int            `json:"top_logprobs"`
-	Tools               []chat.Tool     `json:"tools"`
+	Tools               []toolJSON      `json:"tools"`
 	ToolChoice          json.RawMessage `json:"tool_choice"`
 	ParallelToolCalls   *bool           `json:"parallel_tool_calls"`
-	ResponseFormat      *struct {
-		Type string `json:"type"`
-	} `json:"response_format"`
-	Thinking *struct {
+	ResponseFormat      formatJSON      `json:"response_format"`
+	Thinking            *struct {
 		Type string `json:"type"`
 	} `json:"thinking"`
 	ReasoningEffort string `json:"reasoning_effort"`
@@ -190,7 +188,6 @@ func (j *chatJSON) request() (*request, error) {
 
 // refuse finds what would change the answer and is not here.
 func (j *chatJSON) refuse() error {
-	given := func(raw json.RawMessage) bool { return len(raw) > 0 && string(raw) != "null" }
 	switch {
 	case given(j.Functions):
 		return fail(notImplemented, "functions", "functions are not supported: send them as tools")
@@ -198,22 +195,44 @@ func (j *chatJSON) refuse() error {
 		return fail(notImplemented, "modalities", "the model writes text only")
 	case given(j.WebSearch):
 		return fail(notImplemented, "web_search_options", "this server reads nothing from the network")
-	case j.ResponseFormat != nil && j.ResponseFormat.Type != "text" && j.ResponseFormat.Type != "":
-		return fail(notImplemented, "response_format", "response_format %q is not supported: only text", j.ResponseFormat.Type)
 	}
 	return nil
 }
 
-// choose reads which tools may be called.
+// choose reads which tools may be called, and what the answer must look like.
 func (j *chatJSON) choose(q *request) error {
-	q.tools = j.Tools
 	q.oneCall = j.ParallelToolCalls != nil && !*j.ParallelToolCalls
-	switch choice := string(bytes.TrimSpace(j.ToolChoice)); choice {
-	case "", "null", `"auto"`:
-	case `"none"`:
-		q.tools = nil
-	default:
-		return fail(notImplemented, "tool_choice", "tool_choice can be \"auto\" or \"none\": a call cannot be forced")
+	for _, t := range j.Tools {
+		q.tools = append(q.tools, t.Tool)
+		if t.strict {
+			q.strict = append(q.strict, t.Name)
+		}
+	}
+	if err := q.chooseTool(j.ToolChoice); err != nil {
+		return err
+	}
+	if err := j.ResponseFormat.shape(q, "response_format"); err != nil {
+		return err
+	}
+	return j.guidedJSON.shape(q)
+}
+
+// toolJSON is a tool that may be strict: its arguments follow its schema.
+type toolJSON struct {
+	chat.Tool
+	strict bool
+}
+
+func (t *toolJSON) UnmarshalJSON(raw []byte) error {
+	var j struct {
+		Strict   bool
+		Function struct{ Strict bool }
+	}
+	if err := json.Unmarshal(raw, &t.Tool); err != nil {
+		return err
+	}
+	if json.Unmarshal(raw, &j) == nil {
+		t.strict = j.Strict || j.Function.Strict
 	}
 	return nil
 }
@@ -226,18 +245,8 @@ func (j *chatJSON) think(q *request) error {
 			say(*v)
 		}
 	}
-	switch j.ReasoningEffort {
-	case "":
-	case "none":
-		say(false)
-	case "minimal", "low":
-		q.effort = "low"
-	case "medium", "high", "xhigh":
-		q.effort = "high"
-	case "max", "ultra":
-		q.effort = "max"
-	default:
-		return fail(outOfRange, "reasoning_effort", "reasoning_effort %q is none of none, minimal, low, medium, high, xhigh and max", j.ReasoningEffort)
+	if err := q.think(j.ReasoningEffort, "reasoning_effort"); err != nil {
+		return err
 	}
 	if j.Thinking != nil {
 		switch j.Thinking.Type {
@@ -248,6 +257,25 @@ func (j *chatJSON) think(q *request) error {
 		default:
 			return fail(outOfRange, "thinking", "thinking.type %q is neither enabled nor disabled", j.Thinking.Type)
 		}
+	}
+	return nil
+}
+
+// think reads how long to think.
+func (q *request) think(effort, param string) error {
+	switch effort {
+	case "":
+	case "none":
+		no := false
+		q.thinking = &no
+	case "minimal", "low":
+		q.effort = "low"
+	case "medium", "high", "xhigh":
+		q.effort = "high"
+	case "max", "ultra":
+		q.effort = "max"
+	default:
+		return fail(outOfRange, param, "%s %q is none of none, minimal, low, medium, high, xhigh and max", param, effort)
 	}
 	return nil
 }

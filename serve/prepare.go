@@ -70,8 +70,10 @@ func (s *Server) prepare(q *request) (*prepared, error) {
 	if p.prompt != nil {
 		p.ask.End = m.ends()
 	}
-	p.ask.Sampling, err = q.sampling.over(m)
-	return p, err
+	if p.ask.Sampling, err = q.sampling.over(m); err != nil {
+		return nil, err
+	}
+	return p, p.constrain()
 }
 
 // find looks a model up. A client that names none gets the first.

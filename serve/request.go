@@ -18,7 +18,10 @@ type request struct {
 	middle   *middle
 
 	tools     []chat.Tool
-	oneCall   bool // end after the first call
+	strict    []string // names of tools whose arguments follow their schemas
+	must      bool     // call a tool
+	oneCall   bool     // end after the first call
+	shape     *shape   // of the content; nil: any
 	thinking  *bool
 	effort    string
 	sampling  sampling

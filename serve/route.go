@@ -50,6 +50,7 @@ func (s *Server) routes() []route {
 			route{"GET", base.path + "/models/{id...}", base.dialect, false, s.showModel},
 			route{"POST", base.path + "/chat/completions", base.dialect, false, s.chatCompletions},
 			route{"POST", base.path + "/completions", base.dialect, false, s.completions},
+			route{"POST", base.path + "/responses", base.dialect, false, s.responses},
 		)
 	}
 	return list
@@ -82,6 +83,9 @@ func (s *Server) handler() http.Handler {
 			found, ok := byMethod[method]
 			if !ok {
 				found = route{dialect: byMethod[methods[0]].dialect, handle: func(x *exchange) error {
+					if strings.HasSuffix(path, "/responses") { // a WebSocket is tried here, and 404 leads clients back to POST
+						return fail(notFound, "", "there is no WebSocket here: POST to this address")
+					}
 					w.Header().Set("Allow", strings.Join(methods, ", "))
 					return fail(badMethod, "", "method %s: this address knows %s", r.Method, strings.Join(methods, ", "))
 				}}

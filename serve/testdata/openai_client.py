@@ -38,6 +38,26 @@ for path in ("/v1", "", "/beta"):
 
     r = c.chat.completions.create(model="actor", messages=ask[:2], logprobs=True, top_logprobs=2, n=2)
     assert len(r.choices) == 2 and len(r.choices[0].logprobs.content[0].top_logprobs) == 2, r
+    tool = {"type": "function", "name": "weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    r = c.responses.create(model="actor", input="Hello", instructions="Be brief.", tools=[tool])
+    assert r.output_text == "Look." and [o.type for o in r.output] == ["reasoning", "message", "function_call", "function_call"], r
+    assert r.output[2].arguments == '{"city": "Jeju"}' and r.usage.total_tokens == r.usage.input_tokens + r.usage.output_tokens, r
+    again = [{"role": "user", "content": "Hello"}] + [o.model_dump(exclude_none=True) for o in r.output]
+    again += [{"type": "function_call_output", "call_id": o.call_id, "output": "rain"} for o in r.output if o.type == "function_call"]
+    c.responses.create(model="actor", input=again, tools=[tool])
+    text, thought, arguments, last = "", "", "", None
+    for e in c.responses.create(model="actor", input="Hello", tools=[tool], stream=True):
+        last = e
+        if e.type == "response.output_text.delta":
+            text += e.delta
+        elif e.type == "response.reasoning_summary_text.delta":
+            thought += e.delta
+        elif e.type == "response.function_call_arguments.delta":
+            arguments += e.delta
+    assert (text, thought, arguments) == ("Look.", "Hm.", '{"city": "Jeju"}{}') and last.type == "response.completed", last
+    with c.responses.stream(model="actor", input="Hello", tools=[tool]) as stream:
+        final = stream.get_final_response()
+    assert final.output_text == "Look." and len(final.output) == 4, final
     assert c.models.list().data[0].id == "actor" and c.models.retrieve("actor").id == "actor"
     r = c.completions.create(model="actor", prompt="Once", max_tokens=5, logprobs=1)
     assert r.usage.completion_tokens == 5 and r.choices[0].finish_reason == "length", r
@@ -46,7 +66,7 @@ for path in ("/v1", "", "/beta"):
     for kind, arguments in (
         (openai.NotFoundError, {"model": "gone"}),
         ((openai.BadRequestError, openai.UnprocessableEntityError), {"temperature": 9}),
-        (openai.InternalServerError, {"tool_choice": "required"}),
+        (openai.InternalServerError, {"modalities": ["text", "audio"]}),
     ):
         try:
             c.chat.completions.create(**{"model": "actor", "messages": ask[:2], **arguments})
