@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -275,9 +276,11 @@ func TestDamagedSessions(t *testing.T) {
 	id = testIdentity
 	id.Tokenizer[31]++
 	refused("tokenizer", data, net, 64, id, "another tokenizer")
-	newer := slices.Clone(data)
-	newer[8] = 2
-	refused("newer", newer, net, 64, testIdentity, "version 2")
+	for _, version := range []byte{1, 3} {
+		other := slices.Clone(data)
+		other[8] = version
+		refused("of another version", other, net, 64, testIdentity, fmt.Sprintf("it has version %d, this program reads version 2", version))
+	}
 	refused("of other layers", data, openNet(t, "deepseek2-q8_0"), 64, testIdentity, "session")
 	refused("a count beyond the file", sign(func(b []byte) []byte { binary.LittleEndian.PutUint32(b[12:], math.MaxUint32); return b }, data), net, 64, testIdentity, "damaged")
 	refused("a token that is none", sign(func(b []byte) []byte { binary.LittleEndian.PutUint32(b[80:], 1<<31); return b }, data), net, 64, testIdentity, "vocabulary")

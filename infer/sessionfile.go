@@ -4,7 +4,7 @@ package infer
 //
 //	offset  bytes
 //	     0      8  "haenyeoS"
-//	     8      4  version, 1
+//	     8      4  version, 2
 //	    12      4  n, tokens in the context
 //	    16     32  fingerprint of the model
 //	    48     32  fingerprint of the tokenizer, zero without one
@@ -36,7 +36,7 @@ type Identity struct {
 
 const (
 	sessionMagic   = "haenyeoS"
-	sessionVersion = 1
+	sessionVersion = 2 // 1 did not say how keys and values are kept
 	sessionHeader  = 80
 )
 

@@ -92,7 +92,10 @@ func TestWindow(t *testing.T) {
 	if err := os.Truncate(path, page); err != nil {
 		t.Fatal(err)
 	}
-	if err := parts[3].Fetch(); err == nil && unix.Madvise(nil, unix.MADV_POPULATE_READ) == nil {
+	if unix.Madvise(b[:page], unix.MADV_POPULATE_READ) != nil {
+		t.Skip("this kernel fetches pages when they are touched only")
+	}
+	if err := parts[0].Fetch(); err == nil {
 		t.Error("pages behind the end of a file were fetched")
 	}
 }
