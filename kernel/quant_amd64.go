@@ -23,6 +23,8 @@ var directAVX512 = [...]direct{
 	quant.Q5_0:   {dotQ5_0AVX512, decodeQ5_0AVX512, 32, 22, 0, 4},
 	quant.Q5_1:   {dotQ5_1AVX512, decodeQ5_1AVX512, 32, 24, 0, 4},
 	quant.Q8_0:   {dotQ8_0AVX512, decodeQ8_0AVX512, 32, 34, 0, 4},
+	quant.Q2_K:   {dotQ2_KAVX512, decodeQ2_KAVX512, 256, 84, 0, 4},
+	quant.Q3_K:   {dotQ3_KAVX512, decodeQ3_KAVX512, 256, 110, 0, 4},
 	quant.Q4_K:   {dotQ4_KAVX512, decodeQ4_KAVX512, 256, 144, 0, 4},
 	quant.Q5_K:   {dotQ5_KAVX512, decodeQ5_KAVX512, 256, 176, 0, 4},
 	quant.Q6_K:   {dotQ6_KAVX512, decodeQ6_KAVX512, 256, 210, 0, 4},
@@ -75,6 +77,18 @@ func dotQ8_0AVX512(t *dots)
 
 //go:noescape
 func decodeQ8_0AVX512(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotQ2_KAVX512(t *dots)
+
+//go:noescape
+func decodeQ2_KAVX512(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotQ3_KAVX512(t *dots)
+
+//go:noescape
+func decodeQ3_KAVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_KAVX512(t *dots)
@@ -138,6 +152,8 @@ var directAVX2 = [...]direct{
 	quant.Q5_0:   {dotQ5_0AVX2, decodeQ5_0AVX2, 32, 22, 0, 2},
 	quant.Q5_1:   {dotQ5_1AVX2, decodeQ5_1AVX2, 32, 24, 0, 2},
 	quant.Q8_0:   {dotQ8_0AVX2, decodeQ8_0AVX2, 32, 34, 0, 2},
+	quant.Q2_K:   {dotQ2_KAVX2, decodeQ2_KAVX2, 256, 84, 0, 2},
+	quant.Q3_K:   {dotQ3_KAVX2, decodeQ3_KAVX2, 256, 110, 0, 2},
 	quant.Q4_K:   {dotQ4_KAVX2, decodeQ4_KAVX2, 256, 144, 0, 2},
 	quant.Q5_K:   {dotQ5_KAVX2, decodeQ5_KAVX2, 256, 176, 0, 2},
 	quant.Q6_K:   {dotQ6_KAVX2, decodeQ6_KAVX2, 256, 210, 0, 2},
@@ -190,6 +206,18 @@ func dotQ8_0AVX2(t *dots)
 
 //go:noescape
 func decodeQ8_0AVX2(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotQ2_KAVX2(t *dots)
+
+//go:noescape
+func decodeQ2_KAVX2(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotQ3_KAVX2(t *dots)
+
+//go:noescape
+func decodeQ3_KAVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotQ4_KAVX2(t *dots)

@@ -21,6 +21,8 @@ var files = []file{
 	{"quant_avx512_amd64.s", func(a *asm) { quantFile(a, "AVX512") }},
 	{"quant_avx2_amd64.s", func(a *asm) { quantFile(a, "AVX2") }},
 	{"quant_amd64.go", func(a *asm) { quantFileGo(a, "AVX512", "AVX2") }},
+	{"quant_neon_arm64.s", neonQuantFile},
+	{"quant_arm64.go", func(a *asm) { quantFileGo(a, "NEON") }},
 	{"vector_neon_arm64.s", vectorFileARM64},
 	{"vector_arm64.go", func(a *asm) { vectorFileGo(a, "NEON") }},
 }

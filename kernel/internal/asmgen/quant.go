@@ -379,7 +379,7 @@ func quantFileGo(a *asm, sets ...string) {
 		a.line("")
 		a.line("var direct%s = [...]direct{", set)
 		for _, f := range quantFormats {
-			a.line("\t%s: {dot%s%s, decode%s%s, %d, %d, %d, %d},", f.index, f.name, set, f.name, set, f.weights, f.bytes, f.scales, quantTile(set == "AVX512")[0])
+			a.line("\t%s: {dot%s%s, decode%s%s, %d, %d, %d, %d},", f.index, f.name, set, f.name, set, f.weights, f.bytes, f.scales, quantTile(set != "AVX2")[0])
 		}
 		a.line("}")
 		for _, f := range quantFormats {

@@ -17,6 +17,8 @@ var quantFormats = []quantFormat{
 	{name: "Q5_0", index: "quant.Q5_0", weights: 32, bytes: 22, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_0},
 	{name: "Q5_1", index: "quant.Q5_1", weights: 32, bytes: 24, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_1},
 	{name: "Q8_0", index: "quant.Q8_0", weights: 32, bytes: 34, block: blockQ8_0},
+	{name: "Q2_K", index: "quant.Q2_K", weights: 256, bytes: 84, consts: []string{"quantTwoBits", "quantLow4"}, block: blockQ2_K, prepare: scalesQ2_K},
+	{name: "Q3_K", index: "quant.Q3_K", weights: 256, bytes: 110, consts: []string{"quantThreeBits", "quantBit2"}, block: blockQ3_K, prepare: scalesQ3_K},
 	{name: "Q4_K", index: "quant.Q4_K", weights: 256, bytes: 144, consts: []string{"quantDigits"}, block: blockQ4_K, prepare: scalesQ4_K},
 	{name: "Q5_K", index: "quant.Q5_K", weights: 256, bytes: 176, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_K, prepare: scalesQ4_K},
 	{name: "Q6_K", index: "quant.Q6_K", weights: 256, bytes: 210, consts: []string{"quantLow4", "quantBits45"}, block: blockQ6_K, prepare: scalesQ6_K},
@@ -177,7 +179,7 @@ func scalesQ4_K(q *quantGen) {
 	q.each(func(r int) {
 		w, t := q.reg(q.w(r)), q.reg(q.tmp())
 		for i := 0; i < 16; i += q.lanes() {
-			table := func(name string) string { return fmt.Sprintf("%s<>+%d(SB)", name, 4*i) }
+			table := func(name string) string { return vectorAt(name, i) }
 			if q.wide {
 				q.op("VBROADCASTI32X4", q.src(r, 4), t)
 			} else {

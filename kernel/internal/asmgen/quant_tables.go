@@ -1,6 +1,9 @@
 package main
 
-import "math"
+import (
+	"fmt"
+	"math"
+)
 
 // quantTables prints the constants of the kernels on blocks: vectors of 16 words, of which AVX2
 // takes eight, bytes for VPSHUFB, and the powers of two of MXFP4.
@@ -23,6 +26,8 @@ func quantTables(a *asm) {
 	}
 
 	vector("quantDigits", func(i int) uint32 { return float(i) })
+	vector("quantTwoBits", func(i int) uint32 { return float(i % 4) })
+	vector("quantThreeBits", func(i int) uint32 { return float(i%8 - 4) })
 	vector("quantLevels", func(i int) uint32 { return float(i - 8) })
 	vector("quantIQ4", func(i int) uint32 { return float(int(iq4[i])) })
 	vector("quantE2M1", func(i int) uint32 { return float(int(e2m1[i])) })
@@ -34,9 +39,13 @@ func quantTables(a *asm) {
 	all("quantSign", 1<<31)
 	all("quantLow4", 15)
 	all("quantLow4Bytes", 0x0f0f0f0f)
+	all("quantLow2", 3)
+	all("quantBit2", 1<<2)
 	all("quantBit4", 1<<4)
 	all("quantBits45", 3<<4)
 	vector("quantBits", func(i int) uint32 { return 1 << (i % 8) })
+	vector("quantQuarters", func(i int) uint32 { return uint32(i / 4 * 2) })
+	vector("quantHalves", func(i int) uint32 { return uint32(i / 8 * 4) })
 	vector("quantTwos", func(i int) uint32 { return uint32(i % 8 * 2) })
 
 	all("quantE4M3", 0xbfffbfff)
@@ -83,12 +92,20 @@ func quantTables(a *asm) {
 		return 0x80808000 | uint32(j-4+i%2*4)
 	})
 
+	// The scales of Q3_K, two bytes after the beginning of a vector: scale i has its low bits in byte i%8, and
+	// its high ones in byte 8+i%4.
+	vector("quantLowBytes", func(i int) uint32 { return 0x80808000 | uint32(2+i%8) })
+	vector("quantHighBytes", func(i int) uint32 { return 0x80808000 | uint32(10+i%4) })
+
 	half := make([]uint32, 256) // 2^(e-128)
 	for e := range half {
 		half[e] = math.Float32bits(float32(math.Ldexp(1, e-128)))
 	}
 	a.data("quantHalfE8M0", half)
 }
+
+// vectorAt is the operand of element i of a table.
+func vectorAt(table string, i int) string { return fmt.Sprintf("%s<>+%d(SB)", table, 4*i) }
 
 // iq4 are the numbers of IQ4_NL and IQ4_XS, e2m1 twice those of MXFP4.
 var (
