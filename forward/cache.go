@@ -105,24 +105,36 @@ func (c *Cache) fits(tokens int) error {
 // firstRoom is how many tokens a cache has room for at first.
 const firstRoom = 64
 
-// reserve makes room for n more tokens.
-func (c *Cache) reserve(n int) error {
-	need := c.n + n
-	if need > c.max {
+// allows says whether n more tokens may come.
+func (c *Cache) allows(n int) error {
+	if c.n+n > c.max {
 		return fmt.Errorf("forward: %d tokens do not fit a context of %d that holds %d: shorten the text or ask for a longer context", n, c.max, c.n)
 	}
+	return nil
+}
+
+// reserve makes room for n more tokens.
+func (c *Cache) reserve(n int) error {
+	if err := c.allows(n); err != nil {
+		return err
+	}
+	need := c.n + n
 	if need <= c.room {
 		return nil
 	}
-	room := min(max(need, c.room+c.room/2, firstRoom), c.max)
+	room := firstRoom
+	if need > firstRoom { // whole blocks
+		room = (need + blockRows - 1) / blockRows * blockRows
+	}
+	room = min(room, c.max)
 	if err := c.fits(room); err != nil {
 		if room = need; c.fits(room) != nil {
 			return err
 		}
 	}
 	if r := c.net.residents; r != nil {
-		// Old and new memory of a layer are there at once, and garbage until it is collected.
-		if err := r.claim(2*c.bytes(room) - c.bytes(c.room)); err != nil {
+		// A block that grows, or is copied because others read it, is garbage until it is collected.
+		if err := r.claim(c.bytes(room) - c.bytes(c.room) + c.bytes(min(c.room, blockRows))); err != nil {
 			return err
 		}
 	}

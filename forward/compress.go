@@ -26,6 +26,7 @@ type compressor struct {
 	norm       *norm
 	rope       *rope
 	round      func(entry []float32) // the publisher's rounding of an entry, nil: none
+	form       kernel.Form           // of entries in the cache
 	task       compressTask
 }
 
@@ -55,31 +56,31 @@ func (c *compressor) pending(n int) int {
 
 // compressed is what a compressor keeps of a sequence.
 type compressed struct {
-	c       *compressor
-	tail    recent    // rows [a | s]
-	entries []float32 // [entries,dim]
+	c    *compressor
+	tail recent   // rows [a | s]
+	rows rowCache // entries
 }
 
 func (c *compressor) newCache() *compressed {
-	return &compressed{c: c, tail: newRecent(2*c.projected(), c.slots(), c.pending)}
+	return &compressed{c: c, tail: newRecent(2*c.projected(), c.slots(), c.pending), rows: newRows(c.form, 1)}
 }
 
 func (k *compressed) reserve(tokens int) {
 	k.tail.reserve(tokens)
-	k.entries = rows(k.entries, tokens/k.c.ratio, k.c.dim)
+	k.rows.reserve(tokens / k.c.ratio)
 }
 
 func (k *compressed) bytes(tokens int) int64 {
-	return k.tail.bytes(tokens) + 4*int64(tokens/k.c.ratio)*int64(k.c.dim)
+	return k.tail.bytes(tokens) + k.rows.bytes(tokens/k.c.ratio)
 }
 
 func (k *compressed) save(w *stateWriter, lo, n int) {
-	w.floats(k.entries[lo/k.c.ratio*k.c.dim : n/k.c.ratio*k.c.dim])
+	k.rows.save(w, lo/k.c.ratio, n/k.c.ratio)
 	k.tail.save(w)
 }
 
 func (k *compressed) load(r *stateReader, lo, n int) error {
-	r.floats(k.entries[lo/k.c.ratio*k.c.dim : n/k.c.ratio*k.c.dim])
+	k.rows.load(r, lo/k.c.ratio, n/k.c.ratio)
 	return k.tail.load(r, n)
 }
 
@@ -108,23 +109,24 @@ func (c *compressor) push(p *pass, k *compressed, s span, as []float32) {
 	rows := s.hi - s.lo
 	first, end := s.start/c.ratio, (s.start+rows)/c.ratio
 	if n := end - first; n > 0 {
-		fresh := k.entries[first*c.dim : end*c.dim]
+		mark := p.mark()
+		fresh := p.floats(n * c.dim)
 		c.task = compressTask{c, &k.tail, s.start, first, as, fresh}
 		p.e.Pool().Run(n, &c.task)
 		c.task = compressTask{}
 		c.norm.apply(p, fresh, fresh, n)
-		mark := p.mark()
 		pos := p.ints(n)
 		for i := range pos {
 			pos[i] = int32((first + i) * c.ratio)
 		}
 		c.rope.rotateAt(p, kernel.View{Data: fresh[c.dim-c.rope.width:], Row: c.dim, Head: c.dim}, 1, pos)
-		p.rewind(mark)
 		if c.round != nil {
 			for i := range n {
 				c.round(fresh[i*c.dim:][:c.dim])
 			}
 		}
+		k.rows.put(p, first, fresh)
+		p.rewind(mark)
 	}
 	k.tail.add(as, rows)
 }

@@ -107,7 +107,7 @@ func (a *windowAttention) see(p *pass, i int, o, q, kv, latent, x []float32) {
 		sets := a.sets[:1]
 		if a.compressor != nil {
 			sets = a.sets[:2]
-			*entries = kernel.Entries{Data: k.main.entries, Row: a.dim}
+			*entries = k.main.rows.entries()
 			a.visible(p, entries, k, s, iq, iw)
 		}
 		a.shared = kernel.Shared{T: n, H: h, DK: a.dim, DV: a.dim, Scale: float32(1 / math.Sqrt(float64(a.dim))),
@@ -147,7 +147,7 @@ func (a *windowAttention) visible(p *pass, entries *kernel.Entries, k *windowCac
 		return
 	}
 	entries.Hi, entries.List = p.ints(n), p.ints(n*a.indexer.topK)
-	a.indexer.choose(p, entries.List, entries.Lo, entries.Hi, count, iq, iw, k.index.entries, s.lo, s.hi)
+	a.indexer.choose(p, entries.List, entries.Lo, entries.Hi, count, iq, iw, &k.index.rows.Vectors, s.lo, s.hi)
 }
 
 // project is the output in two steps, the first of them for each group of heads by itself.

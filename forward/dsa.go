@@ -19,6 +19,7 @@ type dsa struct {
 	indexer *lightning
 	wk      *kernel.Stored // [dim,D] keys of the indexer
 	keyNorm layerNorm
+	keyForm kernel.Form // of the cache of these keys
 }
 
 func (b *builder) dsa(layer int, main, index *rope) *dsa {
@@ -29,7 +30,9 @@ func (b *builder) dsa(layer int, main, index *rope) *dsa {
 		weights: b.matrix(at+"weights_proj.weight", c.IndexNHeads, c.HiddenSize)}
 	a.wk = b.matrix(at+"wk.weight", c.IndexHeadDim, c.HiddenSize)
 	a.keyNorm = layerNorm{b.vector(at+"k_norm.weight", c.IndexHeadDim), b.vector(at+"k_norm.bias", c.IndexHeadDim)}
+	a.keyForm = rowForm(a.kv, a.indexer.dim, 0)
 	if b.net.opt.Rounding == Publisher {
+		a.keyForm = kernel.Form{Codes: kernel.E4M3x128, Width: a.indexer.dim} // what is rounded has that many bits
 		a.indexer.round = func(v []float32) {
 			hadamard(v)
 			quant.RoundFP8(v, len(v), true)
@@ -87,7 +90,7 @@ func (a *dsa) sparse(p *pass, i int, o, q, latent, x []float32) {
 		}
 		chosen := latentsOf(s, i).entries()
 		chosen.Lo, chosen.Hi, chosen.List = p.ints(n), p.ints(n), p.ints(n*a.indexer.topK)
-		a.indexer.choose(p, chosen.List, chosen.Lo, chosen.Hi, visible, iq, iw, s.cache.layers[i].(*dsaCache).keys.x, s.lo, s.hi)
+		a.indexer.choose(p, chosen.List, chosen.Lo, chosen.Hi, visible, iq, iw, &s.cache.layers[i].(*dsaCache).keys.Vectors, s.lo, s.hi)
 		p.sets[0] = chosen
 		p.shared = kernel.Shared{T: n, H: h, DK: w, DV: a.r, Scale: a.scale,
 			Q: kernel.View{Data: absorbed[s.lo*h*w:], Row: h * w, Head: w}, O: kernel.View{Data: u[s.lo*h*a.r:], Row: h * a.r, Head: a.r},
@@ -126,7 +129,7 @@ type dsaCache struct {
 }
 
 func (a *dsa) newCache() layerCache {
-	return &dsaCache{mlaCache{newRows(a.kv, 1, a.width(), a.pe)}, rowCache{width: a.indexer.dim}}
+	return &dsaCache{mlaCache{a.newLatents()}, newRows(a.keyForm, 1)}
 }
 
 func (c *dsaCache) reserve(tokens int)     { c.mlaCache.reserve(tokens); c.keys.reserve(tokens) }

@@ -45,7 +45,8 @@ func (b *builder) gqa(layer int, r *rope) *gqa {
 type gqaCache struct{ k, v rowCache }
 
 func (m *gqa) newCache() layerCache {
-	return &gqaCache{newRows(m.kv, m.groups, m.w, 0), newRows(m.kv, m.groups, m.w, 0)}
+	f := rowForm(m.kv, m.w, 0)
+	return &gqaCache{newRows(f, m.groups), newRows(f, m.groups)}
 }
 
 func (c *gqaCache) reserve(tokens int)     { c.k.reserve(tokens); c.v.reserve(tokens) }
@@ -123,7 +124,7 @@ func (m *gqa) long(p *pass, i int, o, q []float32) {
 	s := p.spans[0]
 	c := s.cache.layers[i].(*gqaCache)
 	p.attention = kernel.Attention{B: 1, T: p.n, Past: s.start, H: m.heads, HK: m.groups, DK: m.w, DV: m.w, Scale: m.scale,
-		Q: m.view(q, m.heads), K: c.k.view(m.w), V: c.v.view(m.w), O: m.view(o, m.heads),
+		Q: m.view(q, m.heads), K: c.k.view(), V: c.v.view(), O: m.view(o, m.heads),
 		LSE: p.floats(p.n * m.heads), DType: p.dtype}
 	p.e.Attention(&p.attention)
 	p.rewind(mark)
@@ -135,7 +136,7 @@ func (m *gqa) short(p *pass, i int, o, q []float32) {
 	for _, s := range p.spans {
 		c := s.cache.layers[i].(*gqaCache)
 		for r := s.lo; r < s.hi; r++ {
-			p.seqs = append(p.seqs, kernel.CachedSeq{K: c.k.view(m.w), V: c.v.view(m.w), N: int(p.pos[r]) + 1})
+			p.seqs = append(p.seqs, kernel.CachedSeq{K: c.k.view(), V: c.v.view(), N: int(p.pos[r]) + 1})
 		}
 	}
 	p.cached = kernel.Cached{H: m.heads, HK: m.groups, DK: m.w, DV: m.w, Scale: m.scale,

@@ -71,8 +71,8 @@ const scoreRoom = 1 << 22
 // scores the first).
 //
 //	list [hi-lo,topK] written   begin, end [hi-lo] written: row r reads list[begin[r]:end[r]]
-//	visible [hi-lo] entries that the row may see   keys [entries,dim]   q, w as queries wrote them
-func (x *lightning) choose(p *pass, list, begin, end, visible []int32, q, w, keys []float32, lo, hi int) {
+//	visible [hi-lo] entries that the row may see   keys of the entries   q, w as queries wrote them
+func (x *lightning) choose(p *pass, list, begin, end, visible []int32, q, w []float32, keys *kernel.Vectors, lo, hi int) {
 	for r := range visible {
 		begin[r] = int32(r * x.topK)
 		end[r] = begin[r] + min(visible[r], int32(x.topK))

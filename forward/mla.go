@@ -57,7 +57,10 @@ func (m *mla) width() int { return m.r + m.pe }    // of a cached row
 // keeps 16 bits when the latent has 8.
 type mlaCache struct{ latent rowCache }
 
-func (m *mla) newCache() layerCache { return &mlaCache{newRows(m.kv, 1, m.width(), m.pe)} }
+func (m *mla) newCache() layerCache { return &mlaCache{m.newLatents()} }
+
+// newLatents makes the rows of a cache.
+func (m *mla) newLatents() rowCache { return newRows(rowForm(m.kv, m.width(), m.pe), 1) }
 
 func (c *mlaCache) reserve(tokens int)             { c.latent.reserve(tokens) }
 func (c *mlaCache) bytes(tokens int) int64         { return c.latent.bytes(tokens) }

@@ -131,17 +131,18 @@ func (w watchedAttention) attend(p *pass, i int, y, x []float32) {
 	defer p.rewind(mark)
 	s := p.spans[0]
 	var index *lightning
-	var latent, keys []float32
+	var latent []float32
+	var keys *kernel.Vectors
 	ratio := 1
 	switch a := w.attention.(type) {
 	case *dsa:
-		index, keys = a.indexer, s.cache.layers[i].(*dsaCache).keys.x
+		index, keys = a.indexer, &s.cache.layers[i].(*dsaCache).keys.Vectors
 		latent = a.queries(p, p.floats(p.n*a.heads*a.qk()), x)
 	case *windowAttention:
 		if a.indexer == nil {
 			return
 		}
-		index, keys, ratio = a.indexer, s.cache.layers[i].(*windowCache).index.entries, a.compressor.ratio
+		index, keys, ratio = a.indexer, &s.cache.layers[i].(*windowCache).index.rows.Vectors, a.compressor.ratio
 		latent = p.floats(p.n * a.wqa.N)
 		p.linear(latent, a.wqa.N, a.wqa, x, a.wqa.K, false)
 		a.qNorm.apply(p, latent, latent, p.n)

@@ -20,7 +20,7 @@ func (c *Cache) Save(w io.Writer) error {
 	s := &stateWriter{w: w, buf: make([]byte, 0, stateBuffer)}
 	s.int(c.n)
 	s.int(len(c.layers))
-	s.int(int(c.net.opt.KV))
+	s.int(c.net.rowKinds())
 	c.saveLayers(s, 0)
 	if s.err != nil {
 		return fmt.Errorf("forward: saving a cache: %w", s.err)
@@ -40,10 +40,12 @@ func (n *Net) LoadCache(r io.Reader, max int) (*Cache, error) {
 	if s.err == nil && layers != len(c.layers) {
 		return nil, fmt.Errorf("forward: the saved cache has %d layers, this model has %d", layers, len(c.layers))
 	}
-	if s.err == nil && kv != int(n.opt.KV) {
-		if kv != int(uint32(kv)) || checkKV(quant.Type(kv)) != nil {
-			return nil, errors.New("forward: the saved cache was written by another version of this program, or is damaged")
+	if s.err == nil && kv != n.rowKinds() {
+		kinds := n.rowKinds() &^ kvMask
+		if kv&^kvMask != kinds || checkKV(quant.Type(kv&kvMask)) != nil || quant.Type(kv&kvMask) == n.opt.KV {
+			return nil, errors.New("forward: the saved cache was written by another version of this program or with another rounding, or is damaged")
 		}
+		kv &= kvMask
 		return nil, fmt.Errorf("forward: the saved cache keeps keys and values as %v, this model was opened with %v: open it with %[1]v to go on", quant.Type(kv), n.opt.KV)
 	}
 	if s.err == nil && (tokens < 0 || tokens > max) {
@@ -68,6 +70,26 @@ func (n *Net) LoadCache(r io.Reader, max int) (*Cache, error) {
 	return c, nil
 }
 
+// What Save tells of the forms of rows, beside the type of keys and values.
+const (
+	kvMask         = 1<<16 - 1
+	publishedForms = 1 << 16 // of what the publisher's code rounds
+	unroundedForms = 1 << 17 // of the same in Options.KV
+)
+
+// rowKinds is the forms of rows as a number.
+func (n *Net) rowKinds() int {
+	kinds := int(n.opt.KV)
+	switch t := n.cfg.ModelType; {
+	case t != "deepseek_v32" && t != "deepseek_v4":
+	case n.opt.Rounding == Publisher:
+		kinds |= publishedForms
+	default:
+		kinds |= unroundedForms
+	}
+	return kinds
+}
+
 func (c *Cache) saveLayers(s *stateWriter, lo int) {
 	for _, l := range c.layers {
 		l.save(s, lo, c.n)
@@ -88,40 +110,45 @@ func (c *Cache) loadLayers(s *stateReader, lo, n int) error {
 }
 
 // Part is what a cache gained by tokens [lo,hi): with the parts before it, it makes a cache of hi tokens.
-// It does not change and may be used by many caches.
+// It does not change and may be used by many caches, which share its memory with it and with the cache it is of.
 type Part struct {
 	net    *Net
 	lo, hi int
-	data   []byte
+	rows   []sharedRows // of every rowCache, in the order in which layers save them
+	bytes  int64        // of these rows
+	rest   []byte       // what layers keep beside rows
 }
 
-// Bytes is the memory that p takes.
-func (p *Part) Bytes() int64 { return int64(cap(p.data)) }
+// Bytes is the memory that p takes when nobody else has its rows.
+func (p *Part) Bytes() int64 { return p.bytes + int64(cap(p.rest)) }
 
-// Part copies what c gained by its tokens from position lo on.
+// Part is what c gained by its tokens from position lo on. Rows are not copied: c may go on, go back and go another
+// way.
 func (c *Cache) Part(lo int) (*Part, error) {
 	if lo < 0 || lo >= c.n {
 		return nil, fmt.Errorf("forward: no tokens from position %d on in a cache that holds %d", lo, c.n)
 	}
 	var b bytes.Buffer
-	b.Grow(int(c.bytes(c.n) - c.bytes(lo)))
-	c.saveLayers(&stateWriter{w: &b, buf: make([]byte, 0, stateBuffer), part: true}, lo)
-	return &Part{c.net, lo, c.n, bytes.Clone(b.Bytes())}, nil
+	p := &Part{net: c.net, lo: lo, hi: c.n}
+	c.saveLayers(&stateWriter{w: &b, part: p}, lo)
+	p.rest = bytes.Clone(b.Bytes())
+	return p, nil
 }
 
-// Append adds a part, which must begin where c ends, of the same Net.
+// Append adds a part, which must begin where c ends, of the same Net and after the same tokens.
 func (c *Cache) Append(p *Part) error {
 	if p.net != c.net || p.lo != c.n {
 		return fmt.Errorf("forward: tokens from position %d on, of a part, cannot follow the %d of a cache", p.lo, c.n)
 	}
-	if err := c.reserve(p.hi - p.lo); err != nil {
+	if err := c.allows(p.hi - p.lo); err != nil {
 		return err
 	}
-	s := &stateReader{r: bytes.NewReader(p.data), buf: make([]byte, stateBuffer)}
+	part := *p
+	s := &stateReader{r: bytes.NewReader(p.rest), buf: make([]byte, stateBuffer), part: &part}
 	if err := errors.Join(c.loadLayers(s, p.lo, p.hi), s.err); err != nil {
 		return err
 	}
-	c.n = p.hi
+	c.n, c.room = p.hi, p.hi // what stood behind has gone
 	return nil
 }
 
@@ -133,7 +160,7 @@ type stateWriter struct {
 	buf []byte
 	err error
 
-	part bool // of a cache: see Part
+	part *Part // that is made, nil where all of a cache is saved
 }
 
 func (s *stateWriter) flush() {
@@ -171,6 +198,8 @@ type stateReader struct {
 	r   io.Reader
 	buf []byte
 	err error
+
+	part *Part // that is read, less the rows that were taken
 }
 
 func (s *stateReader) take(n int) []byte {

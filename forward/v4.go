@@ -7,6 +7,7 @@ package forward
 import (
 	"fmt"
 
+	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/quant"
 )
@@ -114,14 +115,17 @@ func (b *builder) windowAttention(prefix string, ratio int, r v4Ropes) *windowAt
 	a.rope = r.compressed
 	indexed := ratio == 4
 	a.compressor = b.compressor(prefix+"compressor.", c.HeadDim, ratio, indexed, r.compressed)
+	a.compressor.form = rowForm(b.net.opt.KV, c.HeadDim, c.QKRopeHeadDim)
 	if a.round {
 		plain := c.HeadDim - c.QKRopeHeadDim
+		a.compressor.form = b.entryForm(c.HeadDim, c.QKRopeHeadDim)
 		a.compressor.round = func(entry []float32) { quant.RoundFP8(entry[:plain], keyBlock, true) }
 	}
 	if !indexed {
 		return a
 	}
 	a.indexKeys = b.compressor(prefix+"indexer.compressor.", c.IndexHeadDim, ratio, true, r.compressed)
+	a.indexKeys.form = rowForm(b.net.opt.KV, c.IndexHeadDim, 0)
 	a.indexer = &lightning{
 		heads: c.IndexNHeads, dim: c.IndexHeadDim, topK: c.IndexTopK,
 		wq:      b.matrix(prefix+"indexer.wq_b.weight", c.IndexNHeads*c.IndexHeadDim, c.QLoraRank),
@@ -134,8 +138,19 @@ func (b *builder) windowAttention(prefix string, ratio int, r v4Ropes) *windowAt
 			quant.RoundFP4(v, indexBlock)
 		}
 		a.indexKeys.round, a.indexer.round = round, round
+		a.indexKeys.form = kernel.Form{Codes: kernel.E2M1x32, Width: c.IndexHeadDim}
 	}
 	return a
+}
+
+// entryForm is the publisher's form of compressed entries: what is rounded to 8 bits takes as many, and the rotated
+// channels are bfloat16, unless caches are to be exact.
+func (b *builder) entryForm(w, rotated int) kernel.Form {
+	f := kernel.Form{Codes: kernel.E4M3x64, Width: w, Tail: rotated, TailType: quant.BF16}
+	if b.net.opt.KV == quant.F32 {
+		f.TailType = quant.F32
+	}
+	return f
 }
 
 func (b *builder) compressor(prefix string, dim, ratio int, overlap bool, r *rope) *compressor {

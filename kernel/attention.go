@@ -6,12 +6,12 @@ import "math"
 // queries, softmax of one row. The backward pass is in attention_grad.go.
 
 // View is a [tokens, heads, width] window into a float32 slice: element (t,h,c) is
-// Data[t*Row + h*Head + c]. With Packed, which keys and values of attention without a backward pass may have,
-// vector (t,h) is number t*Row + h*Head of Packed.
+// Data[t*Row + h*Head + c]. With Vectors, which keys and values of attention without a backward pass may have,
+// it is that of row t and head h of these.
 type View struct {
 	Data      []float32
 	Row, Head int
-	Packed    *Packed
+	Vectors   *Vectors
 }
 
 func (v View) at(t, h, n int) []float32 { return v.Data[t*v.Row+h*v.Head:][:n] }

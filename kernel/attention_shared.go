@@ -5,13 +5,13 @@ package kernel
 // per token and block of heads, softmax of one row with its sink.
 
 // Entries is one stretch of shared entries. Entry s is Data[s*Row:]. Token t reads entries Lo[t] <= s <
-// Hi[t], or List[Lo[t]:Hi[t]] when there is a List. With Packed, entry s is vector s of Packed.
+// Hi[t], or List[Lo[t]:Hi[t]] when there is a List. With Vectors, of one head, entry s is row s of these.
 type Entries struct {
-	Data   []float32
-	Packed *Packed
-	Row    int
-	Lo, Hi []int32 // [T]
-	List   []int32
+	Data    []float32
+	Vectors *Vectors
+	Row     int
+	Lo, Hi  []int32 // [T]
+	List    []int32
 }
 
 // Shared describes attention of T tokens over the entries of Sets, one set after the other:
@@ -125,8 +125,16 @@ func (t *sharedTask) share(m, l float32, h int) float32 {
 
 // chunk returns n entries from place lo on as rows that follow each other.
 func (t *sharedTask) chunk(w *sharedWorker, set *Entries, lo, n int) (x []float32, row int) {
-	if set.Packed != nil {
-		return t.unpacked(w, set, lo, n)
+	if v := set.Vectors; v != nil {
+		if set.List == nil {
+			return v.rows(t.e, &w.entries, lo, 0, n)
+		}
+		row = v.Stride()
+		x = room(&w.entries, keyChunk*row)
+		for i, s := range set.List[lo : lo+n] {
+			v.decode(t.e, x[i*row:], int(s), 0, 1)
+		}
+		return x, row
 	}
 	if set.List == nil {
 		return set.Data[lo*set.Row:], set.Row
@@ -137,20 +145,6 @@ func (t *sharedTask) chunk(w *sharedWorker, set *Entries, lo, n int) (x []float3
 		copy(x[i*width:][:width], set.Data[int(s)*set.Row:][:width])
 	}
 	return x, width
-}
-
-// unpacked is chunk for packed entries.
-func (t *sharedTask) unpacked(w *sharedWorker, set *Entries, lo, n int) (x []float32, row int) {
-	row = set.Packed.Stride()
-	x = room(&w.entries, keyChunk*row)
-	if set.List == nil {
-		t.e.unpack(x, set.Packed, lo, 1, n)
-		return x, row
-	}
-	for i, s := range set.List[lo : lo+n] {
-		t.e.unpack(x[i*row:], set.Packed, int(s), 1, 1)
-	}
-	return x, row
 }
 
 // scores computes w.s [h,n] = q·entry.

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/haenyeo/haenyeo/quant"
 )
 
 // sharedCase is a Shared with its operands in float64 and the entries of every token written out.
@@ -169,6 +171,17 @@ func TestSharedIsolated(t *testing.T) {
 	}
 }
 
+// floatVectors is x [n,width] in blocks.
+func floatVectors(x []float32, width int) *Vectors {
+	v := &Vectors{Form: Form{Type: quant.F32, Width: width}, Heads: 1}
+	for n := len(x) / width; n > 0; n -= BlockRows {
+		rows := min(n, BlockRows)
+		v.Blocks = append(v.Blocks, Block{Rows: rows, Floats: x[:rows*width]})
+		x = x[rows*width:]
+	}
+	return v
+}
+
 func TestIndexScores(t *testing.T) {
 	for _, c := range []struct{ rows, h, d, keys int }{{1, 1, 1, 1}, {3, 8, 32, 5}, {5, 64, 128, 700}, {300, 3, 20, 270}} {
 		rng := rand.New(rand.NewPCG(5, uint64(c.rows)))
@@ -189,12 +202,12 @@ func TestIndexScores(t *testing.T) {
 		t.Run(fmt.Sprintf("rows%d,h%d,d%d,keys%d", c.rows, c.h, c.d, c.keys), func(t *testing.T) {
 			forEachTier(t, 3, func(t *testing.T, e *Engine) {
 				out := make([]float32, len(want))
-				e.IndexScores(out, c.keys, to32(q), to32(w), to32(k), count, c.rows, c.h, c.d, F32)
+				e.IndexScores(out, c.keys, to32(q), to32(w), floatVectors(to32(k), c.d), count, c.rows, c.h, c.d, F32)
 				wantClose(t, "scores", out, want, 2e-6)
 				one := make([]float32, c.keys)
 				for r := range c.rows {
 					n := int(count[r])
-					e.IndexScores(one, c.keys, to32(q)[r*c.h*c.d:], to32(w)[r*c.h:], to32(k)[:n*c.d], count[r:], 1, c.h, c.d, F32)
+					e.IndexScores(one, c.keys, to32(q)[r*c.h*c.d:], to32(w)[r*c.h:], floatVectors(to32(k)[:n*c.d], c.d), count[r:], 1, c.h, c.d, F32)
 					if !slices.Equal(one[:n], out[r*c.keys:][:n]) {
 						t.Fatalf("query %d differs when it is alone", r)
 					}

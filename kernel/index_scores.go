@@ -8,17 +8,17 @@ import "math"
 //
 //	out[r,s] = sum_h w[r,h] · relu(q[r,h]·k[s])    0 <= s < count[r]
 //
-//	out [rows, stride ldo] written   q [rows,h,d] read   w [rows,h] read   k [keys,d] read   count [rows] read
+//	out [rows, stride ldo] written   q [rows,h,d] read   w [rows,h] read   k, one head of d, read   count [rows] read
 //
 // 2·h·d FLOPs per query and key. A score does not depend on which other queries and keys there are.
 //
 // Source: DeepSeek-V3.2 report, equation 1; DeepSeek-V4 report, section 2.3.1.
-func (e *Engine) IndexScores(out []float32, ldo int, q, w, k []float32, count []int32, rows, h, d int, dt DType) {
+func (e *Engine) IndexScores(out []float32, ldo int, q, w []float32, k *Vectors, count []int32, rows, h, d int, dt DType) {
 	t := &e.ops.indexScores
 	if t.workers == nil {
 		t.workers = make([]indexWorker, e.pool.Threads())
 	}
-	t.r, t.out, t.q, t.w, t.k, t.count = e.route(dt), out, q, w, k, count
+	t.e, t.r, t.out, t.q, t.w, t.k, t.count = e, e.route(dt), out, q, w, k, count
 	t.ldo, t.rows, t.h, t.d = ldo, rows, h, d
 	most := int32(0)
 	for _, n := range count[:rows] {
@@ -35,13 +35,15 @@ func (e *Engine) IndexScores(out []float32, ldo int, q, w, k []float32, count []
 }
 
 const (
-	indexKeys = 256 // keys packed at once
+	indexKeys = 256 // keys packed at once, a part of a block
 	indexRow  = indexKeys + 16
 )
 
 type indexScoresTask struct {
+	e               *Engine
 	r               *route
-	out, q, w, k    []float32
+	out, q, w       []float32
+	k               *Vectors
 	count           []int32
 	ldo, rows, h, d int
 	per, chunks     int // queries of one task; tasks of one stretch of queries
@@ -51,6 +53,7 @@ type indexScoresTask struct {
 type indexWorker struct {
 	block   block
 	left, k []float32 // packed sides
+	x       []float32 // decoded keys
 	s       []float32 // products [h, indexRow]
 	_       [64]byte
 }
@@ -72,7 +75,8 @@ func (t *indexScoresTask) Do(worker, i int) {
 			for j := row + 1; j < min(lo+t.per, t.rows); j++ {
 				packed = max(packed, min(int(t.count[j])-k0, indexKeys))
 			}
-			r.rightT(b, room(&w.k, r.rightLen(indexKeys, t.d)), t.k[k0*t.d:], t.d, t.d, packed)
+			x, ld := t.k.rows(t.e, &w.x, k0, 0, packed)
+			r.rightT(b, room(&w.k, r.rightLen(indexKeys, t.d)), x, ld, t.d, packed)
 		}
 		r.left(b, room(&w.left, r.leftLen(t.h, t.d)), t.q[row*t.h*t.d:], t.d, nil, t.h, t.d)
 		b.c, b.ldc, b.alpha, b.beta = room(&w.s, t.h*indexRow), indexRow, 1, 0

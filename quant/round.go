@@ -37,6 +37,29 @@ func scaleFP8(b []float32, pow2 bool) float32 {
 	return amax / 448
 }
 
+// EncodeFP8 writes what RoundFP8(x, block, true) makes of x: a code for every
+// number, a scale for every block.
+//
+//	codes [n] E4M3, scales [n/block] E8M0  written; x [n] read; n a multiple of block
+func EncodeFP8(codes, scales []byte, x []float32, block int) {
+	for i := 0; len(x) > 0; i++ {
+		scale := scaleFP8(x[:block], true)
+		scales[i] = ToE8M0(scale)
+		for j, v := range x[:block] {
+			codes[j] = ToE4M3(v / scale)
+		}
+		x, codes = x[block:], codes[block:]
+	}
+}
+
+// DecodeFP8 decodes what EncodeFP8 wrote to dst [n].
+func DecodeFP8(dst []float32, codes, scales []byte, block int) {
+	for i := 0; len(dst) > 0; i++ {
+		scaledE4M3(dst[:block], codes[:block], FromE8M0(scales[i]))
+		dst, codes = dst[block:], codes[block:]
+	}
+}
+
 // RoundFP4 rounds every block of numbers to E2M1 under a common power of two,
 // in place. The results are bf16 numbers without further rounding.
 //
@@ -53,6 +76,19 @@ func RoundFP4(x []float32, block int) {
 			b[i] = e2m1[ToE2M1(v/scale)] * scale
 		}
 		x = x[len(b):]
+	}
+}
+
+// EncodeFP4 writes what RoundFP4(x, 32) makes of x, in the form that DecodeFP4
+// reads; n is a multiple of 32.
+func EncodeFP4(codes, scales []byte, x []float32) {
+	for i := 0; len(x) > 0; i++ {
+		scale := scaleFP4(x[:32])
+		scales[i] = ToE8M0(scale)
+		for j := range 16 {
+			codes[j] = ToE2M1(x[2*j]/scale) | ToE2M1(x[2*j+1]/scale)<<4
+		}
+		x, codes = x[32:], codes[16:]
 	}
 }
 
