@@ -6,6 +6,7 @@
 //	log.go    log.jsonl to Run
 //	page.go   Run to report.html; page.html is its template
 //	chart.go  curves as SVG; scale.go their axes; heat.go the maps of expert load
+//	timeline.go where the time of a model that runs goes, a page of its own (timeline.html)
 //	card.go   Run to README.md
 //
 // # Caveats
