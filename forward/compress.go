@@ -92,7 +92,7 @@ func (c *compressor) project(p *pass, as, x []float32) {
 	p.products = append(p.products[:0],
 		kernel.StoredProduct{W: c.wkv, Y: as, LDY: 2 * w, X: x, LDX: c.wkv.K, Rows: p.n},
 		kernel.StoredProduct{W: c.wgate, Y: as[w:], LDY: 2 * w, X: x, LDX: c.wgate.K, Rows: p.n})
-	p.e.MultiplyStored(p.products, kernel.F32)
+	p.multiply(kernel.F32)
 	p.spoil(as, 2*w)
 	for r := range p.n {
 		s, ape := as[(2*r+1)*w:][:w], c.ape[int(p.pos[r])%c.ratio*w:][:w]

@@ -113,7 +113,7 @@ func (a *windowAttention) see(p *pass, i int, o, q, kv, latent, x []float32) {
 		a.shared = kernel.Shared{T: n, H: h, DK: a.dim, DV: a.dim, Scale: float32(1 / math.Sqrt(float64(a.dim))),
 			Q: kernel.View{Data: q[s.lo*row : s.hi*row], Row: row, Head: a.dim},
 			O: kernel.View{Data: o[s.lo*row : s.hi*row], Row: row, Head: a.dim}, Sets: sets, Sink: a.sink, DType: p.dtype}
-		p.e.Shared(&a.shared)
+		p.attendShared(&a.shared)
 		p.rewind(mark)
 	}
 	a.shared, a.sets = kernel.Shared{}, [2]kernel.Entries{}
@@ -159,7 +159,7 @@ func (a *windowAttention) project(p *pass, y, o []float32) {
 		p.products = append(p.products, kernel.StoredProduct{W: w, Y: z[g*rank:], LDY: a.groups * rank,
 			X: o[g*width:], LDX: a.heads * a.dim, Rows: p.n})
 	}
-	p.e.MultiplyStored(p.products, p.dtype)
+	p.multiply(p.dtype)
 	p.linear(y, a.wob.N, a.wob, z, a.groups*rank, false)
 }
 

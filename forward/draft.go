@@ -85,7 +85,9 @@ func (n *Net) draft(ctx context.Context, d *Draft, states []float32, next []int3
 		}
 	}()
 	defer n.awake(ctx)()
+	defer p.leave()
 	p.begin(n, n.spans)
+	p.layer = len(n.layers)
 	copy(p.stream, states)
 	x := p.floats(p.n * n.cfg.HiddenSize)
 	n.mtp.predict(p, 0, x, next, own)

@@ -95,7 +95,7 @@ func (a *dsa) sparse(p *pass, i int, o, q, latent, x []float32) {
 		p.shared = kernel.Shared{T: n, H: h, DK: w, DV: a.r, Scale: a.scale,
 			Q: kernel.View{Data: absorbed[s.lo*h*w:], Row: h * w, Head: w}, O: kernel.View{Data: u[s.lo*h*a.r:], Row: h * a.r, Head: a.r},
 			Sets: p.sets[:]}
-		p.e.Shared(&p.shared)
+		p.attendShared(&p.shared)
 		p.rewind(mark)
 	}
 	a.values(p, o, u)
@@ -150,7 +150,7 @@ func (c *dsaCache) load(r *stateReader, lo, n int) error {
 
 // keepKeys adds the indexer's keys of the rows of p to the caches.
 func (a *dsa) keepKeys(p *pass, i int, x []float32) {
-	mark := p.mark()
+	mark, was := p.mark(), p.enter(Indexing)
 	d := a.indexer.dim
 	k := p.floats(p.n * d)
 	p.linear(k, d, a.wk, x, a.wk.K, false)
@@ -163,5 +163,6 @@ func (a *dsa) keepKeys(p *pass, i int, x []float32) {
 	for _, s := range p.spans {
 		s.cache.layers[i].(*dsaCache).keys.put(p, s.start, k[s.lo*d:s.hi*d])
 	}
+	p.enter(was)
 	p.rewind(mark)
 }

@@ -98,7 +98,7 @@ func (m *gqa) project(p *pass, i int, q, x []float32) {
 		kernel.StoredProduct{W: m.q, Y: q, LDY: m.q.N, X: x, LDX: d, Rows: n},
 		kernel.StoredProduct{W: m.k, Y: k, LDY: kv, X: x, LDX: d, Rows: n},
 		kernel.StoredProduct{W: m.v, Y: v, LDY: kv, X: x, LDX: d, Rows: n})
-	p.e.MultiplyStored(p.products, p.dtype)
+	p.multiply(p.dtype)
 	if m.qBias != nil {
 		p.addBias(q, m.q.N, m.qBias, n)
 		p.addBias(k, kv, m.kBias, n)
@@ -126,7 +126,7 @@ func (m *gqa) long(p *pass, i int, o, q []float32) {
 	p.attention = kernel.Attention{B: 1, T: p.n, Past: s.start, H: m.heads, HK: m.groups, DK: m.w, DV: m.w, Scale: m.scale,
 		Q: m.view(q, m.heads), K: c.k.view(), V: c.v.view(), O: m.view(o, m.heads),
 		LSE: p.floats(p.n * m.heads), DType: p.dtype}
-	p.e.Attention(&p.attention)
+	p.attendLong(&p.attention)
 	p.rewind(mark)
 }
 
@@ -141,5 +141,5 @@ func (m *gqa) short(p *pass, i int, o, q []float32) {
 	}
 	p.cached = kernel.Cached{H: m.heads, HK: m.groups, DK: m.w, DV: m.w, Scale: m.scale,
 		Q: m.view(q, m.heads), O: m.view(o, m.heads), Seqs: p.seqs}
-	p.e.Cached(&p.cached)
+	p.attendCached(&p.cached)
 }

@@ -28,6 +28,7 @@ type lightning struct {
 //
 //	q [n,heads,dim] written   w [n,heads] written   cq [n,Q] query latent   x [n,D]
 func (x *lightning) queries(p *pass, q, w, cq, in []float32) {
+	was := p.enter(Indexing)
 	p.linear(q, x.heads*x.dim, x.wq, cq, x.wq.K, false)
 	p.spoil(q, x.heads*x.dim) // before rounding, which makes numbers of everything
 	x.rope.rotate(p, kernel.View{Data: q[x.at:], Row: x.heads * x.dim, Head: x.dim}, x.heads, false)
@@ -38,6 +39,7 @@ func (x *lightning) queries(p *pass, q, w, cq, in []float32) {
 	for i := range w {
 		w[i] *= scale
 	}
+	p.enter(was)
 }
 
 // roundRows rounds rows vectors that follow each other.
@@ -73,6 +75,7 @@ const scoreRoom = 1 << 22
 //	list [hi-lo,topK] written   begin, end [hi-lo] written: row r reads list[begin[r]:end[r]]
 //	visible [hi-lo] entries that the row may see   keys of the entries   q, w as queries wrote them
 func (x *lightning) choose(p *pass, list, begin, end, visible []int32, q, w []float32, keys *kernel.Vectors, lo, hi int) {
+	was := p.enter(Indexing)
 	for r := range visible {
 		begin[r] = int32(r * x.topK)
 		end[r] = begin[r] + min(visible[r], int32(x.topK))
@@ -95,11 +98,13 @@ func (x *lightning) choose(p *pass, list, begin, end, visible []int32, q, w []fl
 		}
 		mark := p.mark()
 		scores := p.floats((to - r) * most)
+		p.indexed(visible[r:to], keys.VectorBytes(), x.heads, x.dim)
 		p.e.IndexScores(scores, most, q[r*x.heads*x.dim:], w[r*x.heads:], keys, visible[r:to], to-r, x.heads, x.dim, p.dtype)
 		x.selectRows(p, list[r*x.topK:], scores, most, visible[r:to])
 		p.rewind(mark)
 		r = to
 	}
+	p.enter(was)
 }
 
 // selectRows selects the topK largest of visible[r] scores of every row.

@@ -49,10 +49,13 @@ func (b *block) forward(p *pass, i int) {
 	mark := p.mark()
 	x, y := p.floats(p.n*b.d), p.floats(p.n*b.d)
 	b.norm1.apply(p, x, p.stream, p.n)
+	p.enter(Projection)
 	b.attention.attend(p, i, y, x)
+	p.enter(Small)
 	p.e.Add(p.stream, y)
 	b.norm2.apply(p, x, p.stream, p.n)
 	b.mlp.feed(p, y, x)
+	p.enter(Small)
 	p.e.Add(p.stream, y)
 	p.rewind(mark)
 }
@@ -71,8 +74,9 @@ func (m *norm) apply(p *pass, y, x []float32, rows int) { m.strided(p, y, m.n, x
 
 // strided is apply with strides of y and x.
 func (m *norm) strided(p *pass, y []float32, ldy int, x []float32, ldx, rows int) {
-	mark := p.mark()
+	mark, was := p.mark(), p.enter(Small)
 	p.e.RMSNorm(y, ldy, p.floats(rows), x, ldx, m.w, rows, m.n, m.eps)
+	p.enter(was)
 	p.rewind(mark)
 }
 
@@ -89,5 +93,5 @@ func (o plainOutput) finish(p *pass, y []float32, lo, hi int) {
 //	y [n,N] stride ldy written   x [n,K] stride ldx read
 func (p *pass) linear(y []float32, ldy int, w *kernel.Stored, x []float32, ldx int, accumulate bool) {
 	p.products = append(p.products[:0], kernel.StoredProduct{W: w, Y: y, LDY: ldy, X: x, LDX: ldx, Rows: p.n, Accumulate: accumulate})
-	p.e.MultiplyStored(p.products, p.dtype)
+	p.multiply(p.dtype)
 }

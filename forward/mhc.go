@@ -46,7 +46,7 @@ func (h *hyper) mixing(p *pass, x []float32, rows int) (m mixing) {
 	normed, mix := p.floats(rows*s*h.d), p.floats(rows*h.fn.N)
 	h.norm.apply(p, normed, x, rows)
 	p.products = append(p.products[:0], kernel.StoredProduct{W: h.fn, Y: mix, LDY: h.fn.N, X: normed, LDX: s * h.d, Rows: rows})
-	p.e.MultiplyStored(p.products, kernel.F32)
+	p.multiply(kernel.F32)
 	h.task = hyperTask{h, mix, m, rows}
 	p.e.Pool().Run((rows+rowChunk-1)/rowChunk, &h.task)
 	h.task = hyperTask{}
@@ -169,12 +169,15 @@ func (b *hyperBlock) forward(p *pass, i int) {
 	m := b.hyper1.mixing(p, p.stream, p.n)
 	b.hyper1.gather(p, x, p.stream, m, p.n)
 	b.norm1.apply(p, x, x, p.n)
+	p.enter(Projection)
 	b.attention.attend(p, i, y, x)
+	p.enter(Small)
 	b.hyper1.scatter(p, p.stream, y, m, p.n)
 	m = b.hyper2.mixing(p, p.stream, p.n)
 	b.hyper2.gather(p, x, p.stream, m, p.n)
 	b.norm2.apply(p, x, x, p.n)
 	b.mlp.feed(p, y, x)
+	p.enter(Small)
 	b.hyper2.scatter(p, p.stream, y, m, p.n)
 	p.rewind(mark)
 }

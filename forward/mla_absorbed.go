@@ -26,7 +26,7 @@ func (m *mla) absorbed(p *pass, i int, o, q []float32) {
 		p.shared = kernel.Shared{T: s.hi - s.lo, H: H, DK: w, DV: m.r, Scale: m.scale,
 			Q: kernel.View{Data: a[s.lo*H*w:], Row: H * w, Head: w}, O: kernel.View{Data: u[s.lo*H*m.r:], Row: H * m.r, Head: m.r},
 			Sets: p.sets[:]}
-		p.e.Shared(&p.shared)
+		p.attendShared(&p.shared)
 	}
 	m.values(p, o, u)
 	p.rewind(mark)
@@ -40,7 +40,7 @@ func (m *mla) absorb(p *pass, a, q []float32) {
 		p.products = append(p.products, kernel.StoredProduct{W: &m.up.Key[h], Y: a[h*w:], LDY: H * w,
 			X: q[h*m.qk():], LDX: H * m.qk(), Rows: p.n, Transposed: !m.up.KeyTransposed})
 	}
-	p.e.MultiplyStored(p.products, kernel.F32)
+	p.multiply(kernel.F32)
 	p.share = shareTask{m, a, q}
 	p.e.Pool().Run(p.n, &p.share)
 	p.share = shareTask{}
@@ -68,5 +68,5 @@ func (m *mla) values(p *pass, o, u []float32) {
 		p.products = append(p.products, kernel.StoredProduct{W: &m.up.Value[h], Y: o[h*m.v:], LDY: H * m.v,
 			X: u[h*m.r:], LDX: H * m.r, Rows: p.n})
 	}
-	p.e.MultiplyStored(p.products, kernel.F32)
+	p.multiply(kernel.F32)
 }

@@ -40,7 +40,7 @@ func (m *mla) expanded(p *pass, i int, o, q []float32) {
 			V:   kernel.View{Data: v, Row: heads * m.v, Head: m.v},
 			O:   kernel.View{Data: o[h0*m.v:], Row: m.heads * m.v, Head: m.v},
 			LSE: lse, DType: p.dtype}
-		p.e.Attention(&p.attention)
+		p.attendLong(&p.attention)
 	}
 	p.rewind(mark)
 }
@@ -56,7 +56,7 @@ func (m *mla) expand(p *pass, c *rowCache, k, v []float32, h0, heads, lo, hi int
 			kernel.StoredProduct{W: &m.up.Key[h0+h], Y: k[h*qk:], LDY: heads * qk, X: x, LDX: ld, Rows: hi - lo, Transposed: m.up.KeyTransposed},
 			kernel.StoredProduct{W: &m.up.Value[h0+h], Y: v[h*m.v:], LDY: heads * m.v, X: x, LDX: ld, Rows: hi - lo})
 	}
-	p.e.MultiplyStored(p.products, p.dtype)
+	p.multiply(p.dtype)
 	p.join = joinTask{m, heads, hi - lo, k, x, ld}
 	p.e.Pool().Run((hi-lo+joinRows-1)/joinRows, &p.join)
 	p.rewind(mark)

@@ -25,13 +25,14 @@ func (b *builder) mlp(prefix string, f int) *mlp {
 //
 //	y [n,D] written   x [n,D] normalised input
 func (m *mlp) feed(p *pass, y, x []float32) {
+	p.enter(Dense)
 	mark := p.mark()
 	n, d := p.n, m.down.N
 	gu, h := p.floats(n*2*m.f), p.floats(n*m.f)
 	p.products = append(p.products[:0],
 		kernel.StoredProduct{W: m.gate, Y: gu, LDY: 2 * m.f, X: x, LDX: d, Rows: n},
 		kernel.StoredProduct{W: m.up, Y: gu[m.f:], LDY: 2 * m.f, X: x, LDX: d, Rows: n})
-	p.e.MultiplyStored(p.products, p.dtype)
+	p.multiply(p.dtype)
 	p.clampGates(gu, m.limit, n, m.f)
 	p.e.SwiGLU(h, m.f, gu, 2*m.f, n, m.f)
 	p.linear(y, d, m.down, h, m.f, false)

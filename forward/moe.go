@@ -74,6 +74,7 @@ func (m *moe) sort(p *pass, ids []int32) dispatch {
 //	y = Σ_j w_j FFN_{I_j}(x) + FFN_shared(x)
 func (m *moe) feed(p *pass, y, x []float32) {
 	mark := p.mark()
+	p.enter(Routing)
 	ids, w := m.router.choose(p, x)
 	s := m.sort(p, ids)
 	if m.residents != nil {
@@ -82,6 +83,7 @@ func (m *moe) feed(p *pass, y, x []float32) {
 	if m.shared != nil {
 		m.shared.feed(p, y, x)
 	}
+	p.enter(Experts)
 	rows, d, f := len(ids), m.router.gate.K, m.f
 	gu, h, z := p.floats(rows*2*f), p.floats(rows*f), p.floats(rows*d)
 	m.multiply(p, s, 0, func(e, lo, hi int) {
@@ -116,7 +118,7 @@ func (m *moe) multiply(p *pass, d dispatch, half int, add func(e, lo, hi int)) {
 			add(e, lo, hi)
 		}
 	}
-	p.e.MultiplyStored(p.products, p.dtype)
+	p.multiply(p.dtype)
 }
 
 // weigh multiplies the sorted rows of h [nK,F] by the weights [n,K] of their choices.

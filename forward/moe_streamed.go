@@ -129,7 +129,7 @@ func (m *moe) multiplyResident(p *pass, d dispatch, half int, add func(e, lo, hi
 			e := int(u-first) / 2
 			add(e, int(d.start[e]), int(d.start[e+1]))
 		}
-		p.e.MultiplyStored(p.products, p.dtype)
+		p.multiply(p.dtype)
 		m.residents.done(units[:n])
 		units = units[n:]
 	}

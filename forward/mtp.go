@@ -69,6 +69,7 @@ func (n *Net) MTPLogits(ctx context.Context, tokens []int32) (logits []float32, 
 		return nil, err
 	}
 	defer n.src.CatchFault(debug.SetPanicOnFault(true), &err)
+	defer n.pass.leave()
 	d, v, last := n.cfg.HiddenSize, n.cfg.VocabSize, len(tokens)-1
 	logits = make([]float32, last*v)
 	for lo := 0; lo < last; lo += n.opt.MaxTokens {
@@ -79,6 +80,7 @@ func (n *Net) MTPLogits(ctx context.Context, tokens []int32) (logits []float32, 
 		}
 		p := &n.pass
 		x := p.floats(p.n * d)
+		p.layer = len(n.layers)
 		rest := n.awake(ctx)
 		n.mtp.predict(p, len(n.layers), x, tokens[lo+1:hi+1], false)
 		rest()

@@ -36,7 +36,7 @@ func (m *hyperMTP) predict(p *pass, i int, y []float32, next []int32, _ bool) {
 	p.linear(y, d, m.wE, e, d, false)
 	m.hnorm.apply(p, x, p.stream, p.n*s)
 	p.products = append(p.products[:0], kernel.StoredProduct{W: m.wH, Y: p.stream, LDY: d, X: x, LDX: d, Rows: p.n * s})
-	p.e.MultiplyStored(p.products, p.dtype)
+	p.multiply(p.dtype)
 	row := p.ints(p.n * s)
 	for j := range row {
 		row[j] = int32(j / s)

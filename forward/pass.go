@@ -23,6 +23,10 @@ type pass struct {
 	arena
 	err error // what went wrong in a layer
 
+	tracer Tracer // nil: nobody asks
+	layer  int    // that is run, -1 for none
+	kind   Kind   // of what is done
+
 	// Arguments of the operation that runs.
 	products  []kernel.StoredProduct
 	seqs      []kernel.CachedSeq
@@ -105,7 +109,8 @@ func (a *arena) ints(n int) []int32 {
 
 // begin sets up a walk over the tokens of spans, whose rows follow each other.
 func (p *pass) begin(n *Net, spans []span) {
-	p.err = nil
+	p.err, p.layer = nil, -1
+	p.enter(Small)
 	p.net, p.e, p.dtype, p.rounding = n, n.e, n.opt.DType, n.opt.Rounding
 	p.reset()
 	p.spans, p.n = spans, spans[len(spans)-1].hi

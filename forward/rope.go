@@ -61,7 +61,9 @@ func (t *ropeTask) Do(_, i int) {
 //
 //	x [n,heads,width] read and written
 func (r *rope) rotate(p *pass, x kernel.View, heads int, inverse bool) {
+	was := p.enter(Small)
 	p.e.Rope(x, p.n, heads, r.width, p.row[:p.n], r.cos, r.sin, r.interleaved, inverse)
+	p.enter(was)
 }
 
 // rotateAt is rotate for rows that stand at positions pos instead of those of p.

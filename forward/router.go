@@ -71,7 +71,7 @@ func (r *router) choose(p *pass, x []float32) (ids []int32, w []float32) {
 	t := &p.routing
 	*t = routerTask{r: r, s: p.floats(n * r.e), biased: p.floats(n * r.e), group: p.floats(n * r.groups), ids: ids, w: w}
 	p.products = append(p.products[:0], kernel.StoredProduct{W: r.gate, Y: t.s, LDY: r.e, X: x, LDX: r.gate.K, Rows: n})
-	p.e.MultiplyStored(p.products, kernel.F32)
+	p.multiply(kernel.F32)
 	p.e.Pool().Run(n, t)
 	if r.table != nil {
 		for i, id := range p.tokens {

@@ -52,6 +52,7 @@ func (n *Net) Run(ctx context.Context, steps []*Step) (err error) {
 		return err
 	}
 	defer n.src.CatchFault(debug.SetPanicOnFault(true), &err)
+	defer n.pass.leave()
 	n.giveLogits(steps)
 	for lo := 0; lo < len(steps); {
 		lo, err = n.runShort(ctx, steps, lo)
@@ -280,7 +281,9 @@ func (n *Net) longLogits(s *Step, base int, last bool) error {
 func (n *Net) multiplyHead(out, x []float32, rows int) {
 	p := &n.pass
 	p.products = append(p.products[:0], kernel.StoredProduct{W: n.head, Y: out, LDY: n.head.N, X: x, LDX: n.head.K, Rows: rows})
-	n.e.MultiplyStored(p.products, n.opt.DType)
+	p.enter(Head)
+	p.multiply(n.opt.DType)
+	p.enter(Small)
 }
 
 // walk runs the tokens of spans through layers and leaves the residual stream in the pass. The caches
@@ -313,6 +316,8 @@ func (n *Net) walk(ctx context.Context, spans []span, layers []layer) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		p.layer = i
+		p.enter(Small)
 		l.forward(p, i)
 		if p.err != nil {
 			return fmt.Errorf("forward: layer %d: %w", i, p.err)
@@ -321,6 +326,8 @@ func (n *Net) walk(ctx context.Context, spans []span, layers []layer) error {
 			return fmt.Errorf("forward: layer %d gives NaN or infinity at position %d: its weights hold such values, or are far too large", i, p.pos[r])
 		}
 	}
+	p.layer = -1
+	p.enter(Small)
 	done = true
 	return nil
 }
