@@ -160,7 +160,7 @@ func (r *recent) save(w *stateWriter) {
 	need := r.need(r.n)
 	w.floats(r.rows[(r.n-need-r.first)*r.width:][:need*r.width])
 	saved := r.saved
-	if w.part != nil {
+	if w.part {
 		saved = nil
 	}
 	w.int(len(saved))

@@ -120,6 +120,9 @@ func (c *rowCache) take(s sharedRows, lo int) {
 		return
 	}
 	keep := lo / blockRows
+	for len(c.Blocks) < keep { // where only the part is looked at
+		c.Blocks, c.frozen = append(c.Blocks, kernel.Block{}), append(c.frozen, 0)
+	}
 	c.Blocks, c.frozen = append(c.Blocks[:keep:keep], s...), c.frozen[:keep]
 	for range s {
 		c.frozen = append(c.frozen, blockRows)
@@ -127,15 +130,15 @@ func (c *rowCache) take(s sharedRows, lo int) {
 }
 
 func (c *rowCache) save(w *stateWriter, lo, n int) {
-	if w.part != nil {
-		w.part.rows = append(w.part.rows, c.share(lo, n))
-		w.part.bytes += c.bytes(n - lo)
+	if w.shared != nil {
+		w.shared.rows = append(w.shared.rows, c.share(lo, n))
+		w.shared.bytes += c.bytes(n - lo)
 		return
 	}
-	if c.Blocks == nil {
+	if lo == n {
 		return
 	}
-	if c.Blocks[0].Bytes == nil {
+	if c.Blocks[lo/blockRows].Bytes == nil {
 		for r := lo; r < n; r++ {
 			for h := range c.Heads {
 				w.floats(c.vector(r, h))
@@ -153,16 +156,16 @@ func (c *rowCache) save(w *stateWriter, lo, n int) {
 }
 
 func (c *rowCache) load(r *stateReader, lo, n int) {
-	if r.part != nil {
-		c.take(r.part.rows[0], lo)
-		r.part.rows = r.part.rows[1:]
+	if r.shared != nil {
+		c.take(r.shared.rows[0], lo)
+		r.shared.rows = r.shared.rows[1:]
 		return
 	}
 	if lo == n {
 		return
 	}
 	c.own(lo, n)
-	if c.Blocks[0].Bytes == nil {
+	if c.Blocks[lo/blockRows].Bytes == nil {
 		for t := lo; t < n; t++ {
 			for h := range c.Heads {
 				r.floats(c.vector(t, h))

@@ -1,11 +1,9 @@
-// This file holds the bytes of a Cache: Save and LoadCache for all of it, Part and Append for some of its
-// tokens, and the reader and writer that layers use. The format is little-endian: number of tokens, number
-// of layers, type of keys and values, then each layer's own.
+// This file holds the bytes of a Cache: Save and LoadCache, and the reader and writer that layers use. The format
+// is little-endian: number of tokens, number of layers, forms of rows, then each layer's own.
 
 package forward
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -109,49 +107,6 @@ func (c *Cache) loadLayers(s *stateReader, lo, n int) error {
 	return nil
 }
 
-// Part is what a cache gained by tokens [lo,hi): with the parts before it, it makes a cache of hi tokens.
-// It does not change and may be used by many caches, which share its memory with it and with the cache it is of.
-type Part struct {
-	net    *Net
-	lo, hi int
-	rows   []sharedRows // of every rowCache, in the order in which layers save them
-	bytes  int64        // of these rows
-	rest   []byte       // what layers keep beside rows
-}
-
-// Bytes is the memory that p takes when nobody else has its rows.
-func (p *Part) Bytes() int64 { return p.bytes + int64(cap(p.rest)) }
-
-// Part is what c gained by its tokens from position lo on. Rows are not copied: c may go on, go back and go another
-// way.
-func (c *Cache) Part(lo int) (*Part, error) {
-	if lo < 0 || lo >= c.n {
-		return nil, fmt.Errorf("forward: no tokens from position %d on in a cache that holds %d", lo, c.n)
-	}
-	var b bytes.Buffer
-	p := &Part{net: c.net, lo: lo, hi: c.n}
-	c.saveLayers(&stateWriter{w: &b, part: p}, lo)
-	p.rest = bytes.Clone(b.Bytes())
-	return p, nil
-}
-
-// Append adds a part, which must begin where c ends, of the same Net and after the same tokens.
-func (c *Cache) Append(p *Part) error {
-	if p.net != c.net || p.lo != c.n {
-		return fmt.Errorf("forward: tokens from position %d on, of a part, cannot follow the %d of a cache", p.lo, c.n)
-	}
-	if err := c.allows(p.hi - p.lo); err != nil {
-		return err
-	}
-	part := *p
-	s := &stateReader{r: bytes.NewReader(p.rest), buf: make([]byte, stateBuffer), part: &part}
-	if err := errors.Join(c.loadLayers(s, p.lo, p.hi), s.err); err != nil {
-		return err
-	}
-	c.n, c.room = p.hi, p.hi // what stood behind has gone
-	return nil
-}
-
 const stateBuffer = 1 << 16
 
 // stateWriter writes numbers and keeps the first error.
@@ -160,7 +115,8 @@ type stateWriter struct {
 	buf []byte
 	err error
 
-	part *Part // that is made, nil where all of a cache is saved
+	part   bool  // of a cache, without what is only needed to go back
+	shared *Part // receives rows, nil where they are written
 }
 
 func (s *stateWriter) flush() {
@@ -199,7 +155,7 @@ type stateReader struct {
 	buf []byte
 	err error
 
-	part *Part // that is read, less the rows that were taken
+	shared *Part // gives rows, nil where they are read
 }
 
 func (s *stateReader) take(n int) []byte {
