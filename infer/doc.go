@@ -21,7 +21,7 @@
 //
 // scheduler.go takes the place of Generate's loop: a Scheduler owns the model and steps the replies of many callers
 // together (sequence.go is one of them, admit.go says who comes in, stream.go is what a caller sees). prefix.go keeps
-// beginnings of prompts. An answer has the same bits alone and among others.
+// beginnings of prompts in memory, prefixstore.go on disk. An answer has the same bits alone and among others.
 //
 // # Several tokens in a step
 //

@@ -36,6 +36,8 @@ type Request struct {
 	End  []int32  // ids that end generation; they are not part of the ids
 	Text Decoder  // nil: no text is made
 
+	Salt string // a Scheduler shares the beginning of the prompt with those of the same salt alone
+
 	Speculation Speculation // needs a Session as Stepper, or a Scheduler
 
 	TokenBytes func(id int32) []byte // the bytes of a token; only Sampling.DRY.BreakerTexts need it
@@ -144,6 +146,9 @@ func prefill(ctx context.Context, step Stepper, req *Request, from int) (logits 
 	}
 }
 
+// maxSalt bounds what every beginning in memory may hold of it.
+const maxSalt = 256
+
 func (q *Request) validate() error {
 	switch {
 	case len(q.Tokens) == 0:
@@ -154,6 +159,8 @@ func (q *Request) validate() error {
 		return fmt.Errorf("infer: context window %d: must be 0 (no limit) or more", q.Window)
 	case q.Window > 0 && len(q.Tokens) > q.Window:
 		return fmt.Errorf("infer: the prompt has %d tokens, but the context window holds %d: shorten the prompt or ask for a longer context", len(q.Tokens), q.Window)
+	case len(q.Salt) > maxSalt:
+		return fmt.Errorf("infer: a salt of %d bytes: at most %d", len(q.Salt), maxSalt)
 	case q.Speculation.Most < 0:
 		return fmt.Errorf("infer: at most %d guesses: must be 0 (as many as pay) or more", q.Speculation.Most)
 	case q.TopLogprobs < 0 || q.TopLogprobs > 0 && !q.Logprobs:

@@ -2,7 +2,7 @@ package infer
 
 // Beginnings of prompts that were read before. A tree whose edges are chunks of tokens: a node holds what the caches of
 // a sequence gained by its chunk, once for all prompts that begin alike. Chunks begin at multiples of their size in
-// every prompt, so that what is found has the bits of what would be computed.
+// every prompt, so that what is found has the bits of what would be computed. prefixstore.go keeps them on disk.
 
 import (
 	"container/list"
@@ -30,9 +30,11 @@ type prefixNode struct {
 	readers  int // sequences that stand here: it must not go
 }
 
-// keyOf is the key of a chunk, valid until the next call.
-func (t *prefixes) keyOf(chunk []int32) []byte {
-	t.key = t.key[:0]
+// keyOf is the key of a chunk that follows n, valid until the next call. First chunks of different salts differ.
+func (t *prefixes) keyOf(n *prefixNode, chunk []int32, salt string) []byte {
+	if t.key = t.key[:0]; n == &t.root {
+		t.key = append(t.key, salt...)
+	}
 	for _, id := range chunk {
 		t.key = binary.LittleEndian.AppendUint32(t.key, uint32(id))
 	}
@@ -40,8 +42,8 @@ func (t *prefixes) keyOf(chunk []int32) []byte {
 }
 
 // find returns the node of the chunk that follows n, or nil.
-func (t *prefixes) find(n *prefixNode, chunk []int32) *prefixNode {
-	next := n.children[string(t.keyOf(chunk))]
+func (t *prefixes) find(n *prefixNode, chunk []int32, salt string) *prefixNode {
+	next := n.children[string(t.keyOf(n, chunk, salt))]
 	if next != nil {
 		t.touch(next)
 	}
@@ -56,7 +58,7 @@ func (t *prefixes) touch(n *prefixNode) {
 }
 
 // add puts the part of a chunk behind n and returns its node, or nil when there is no room for it.
-func (t *prefixes) add(n *prefixNode, chunk []int32, part *forward.Part) *prefixNode {
+func (t *prefixes) add(n *prefixNode, chunk []int32, salt string, part *forward.Part) *prefixNode {
 	size := t.size(part)
 	if size > t.limit {
 		return nil
@@ -67,7 +69,7 @@ func (t *prefixes) add(n *prefixNode, chunk []int32, part *forward.Part) *prefix
 	if !fits {
 		return nil
 	}
-	next := &prefixNode{parent: n, key: string(t.keyOf(chunk)), part: part}
+	next := &prefixNode{parent: n, key: string(t.keyOf(n, chunk, salt)), part: part}
 	if n.children == nil {
 		n.children = map[string]*prefixNode{}
 	}

@@ -36,6 +36,8 @@ type SchedulerOptions struct {
 	Queue       int   // requests waiting at most; 0: 64
 	CacheBytes  int64 // memory of the caches of all sequences, each counted at its longest; 0: no limit but the machine's
 	PrefixBytes int64 // memory of beginnings of prompts that are kept for later ones; 0: none is kept
+
+	Prefixes *PrefixStore // where they are kept on disk; nil: nowhere
 }
 
 // ErrBusy says that the queue is full: try again later.

@@ -29,6 +29,10 @@ type sequence struct {
 	pace   *pace
 	chunk  int
 
+	store *PrefixStore // nil: there is none
+	link  link         // of the chunks that were read
+	chain []link       // of each of them
+
 	at      int         // tokens of the prompt that were read
 	node    *prefixNode // of the shared beginning that was read, nil when it is not followed
 	last    int32       // the token that was drawn last and is not read yet
@@ -48,6 +52,9 @@ func newSequence(ctx context.Context, s *Scheduler, req Request, priority int) (
 	q := &sequence{net: s.net, priority: priority, pace: &s.pace, chunk: s.opt.Chunk, stream: newStream(s.wake)}
 	q.req = req
 	q.req.Token, q.req.Progress = q.stream.addToken, nil
+	if q.store = s.opt.Prefixes; q.store != nil {
+		q.link = q.store.root(q.chunk, req.Salt)
+	}
 	q.room = len(req.Tokens) + req.limit()
 	q.bytes = s.net.CacheBytes(q.room)
 	if req.Speculation.MTP {
@@ -131,7 +138,7 @@ func (q *sequence) readChunk(shared *prefixes) {
 
 func (q *sequence) nextChunk(shared *prefixes) error {
 	prompt := q.req.Tokens
-	if err := q.reuse(shared); err != nil {
+	if more, err := q.reuse(shared); err != nil || more {
 		return err
 	}
 	lo := q.at
@@ -149,6 +156,7 @@ func (q *sequence) nextChunk(shared *prefixes) error {
 	q.stream.addRead(hi)
 	if q.answering() {
 		q.stand(nil)
+		q.mark()
 		id, err := q.reply.take(logits)
 		if err != nil {
 			return err
@@ -163,40 +171,93 @@ func (q *sequence) nextChunk(shared *prefixes) error {
 	return q.guess.read(q.ctx, tokens)
 }
 
-// reuse takes what others have read of the same beginning. The last token is always read, for its logits.
-func (q *sequence) reuse(shared *prefixes) error {
-	for q.node != nil && q.at+q.chunk < len(q.req.Tokens) {
-		next := shared.find(q.node, q.req.Tokens[q.at:q.at+q.chunk])
-		if next == nil {
+// reuse takes what others have read of the same beginning, in memory or on disk. The last token is always read, for its
+// logits. more says that the others should have their turn before the rest is taken from the disk.
+func (q *sequence) reuse(shared *prefixes) (more bool, err error) {
+	var loaded int64
+	for q.at+q.chunk < len(q.req.Tokens) && (q.node != nil || q.store != nil) {
+		tokens := q.req.Tokens[q.at : q.at+q.chunk]
+		next, part := q.find(shared, tokens)
+		if part == nil {
 			break
 		}
-		if err := q.cache.Append(next.part); err != nil {
-			return err
+		if err := q.cache.Append(part); err != nil {
+			return false, err
 		}
 		q.stand(next)
+		q.follow(tokens)
 		q.at += q.chunk
-		q.reply.r.Reused = q.reply.r.Reused + q.chunk
+		q.reply.r.Reused += q.chunk
 		q.guess.gap()
 		q.stream.addRead(q.at)
+		if loaded += part.Bytes(); loaded > loadRound {
+			return true, nil
+		}
 	}
-	return nil
+	return false, nil
+}
+
+// loadRound is how many bytes of a prompt are taken in one round.
+const loadRound = 64 << 20
+
+// find gives the next chunk, and where it stands in memory, if it does.
+func (q *sequence) find(shared *prefixes, tokens []int32) (*prefixNode, *forward.Part) {
+	if q.node != nil {
+		if next := shared.find(q.node, tokens, q.req.Salt); next != nil {
+			return next, next.part
+		}
+	}
+	if q.store == nil {
+		return nil, nil
+	}
+	part := q.store.get(q.net, q.link.follow(tokens))
+	if part == nil || q.node == nil {
+		return nil, part
+	}
+	return shared.add(q.node, tokens, q.req.Salt, part), part
+}
+
+// follow takes note of a chunk that was read, and of its place in the store.
+func (q *sequence) follow(tokens []int32) {
+	if q.store != nil {
+		q.link = q.link.follow(tokens)
+		q.chain = append(q.chain, q.link)
+	}
 }
 
 // share gives the chunk that was read from position lo on to the others.
 func (q *sequence) share(shared *prefixes, lo int, tokens []int32) error {
-	if q.node == nil || len(tokens) < q.chunk {
+	if len(tokens) < q.chunk || q.node == nil && q.store == nil {
 		return nil
 	}
-	next := shared.find(q.node, tokens)
+	var next *prefixNode
+	if q.node != nil {
+		next = shared.find(q.node, tokens, q.req.Salt)
+	}
+	var part *forward.Part
 	if next == nil {
-		part, err := q.cache.Part(lo)
-		if err != nil {
+		var err error
+		if part, err = q.cache.Part(lo); err != nil {
 			return err
 		}
-		next = shared.add(q.node, tokens, part)
+		if q.node != nil {
+			next = shared.add(q.node, tokens, q.req.Salt, part)
+		}
 	}
 	q.stand(next)
+	q.follow(tokens)
+	if q.store != nil && part != nil {
+		q.store.put(q.link, part)
+	}
 	return nil
+}
+
+// mark tells the store which chunks were of use.
+func (q *sequence) mark() {
+	if len(q.chain) > 0 {
+		q.store.mark(q.chain)
+		q.chain = nil
+	}
 }
 
 // prepare sets the next step, with up to k guesses.
