@@ -78,6 +78,9 @@ func (m *Model) name() string {
 // newSession makes a session of size tokens; for 0 of the window, halved until it fits into memory.
 func (m *Model) newSession(size int) (*infer.Session, int, error) {
 	if size != 0 {
+		if window := m.Config().MaxPositionEmbeddings; window > 0 && size > window {
+			m.log.Warn("the context is longer than the model's window: what is said beyond is not to be relied on", "context", size, "window", window)
+		}
 		s, err := infer.NewSession(m.net, size)
 		return s, size, err
 	}

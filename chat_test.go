@@ -3,6 +3,7 @@ package haenyeo
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -284,4 +285,24 @@ func FuzzChatFile(f *testing.F) {
 			t.Error("no messages and no error")
 		}
 	})
+}
+
+// A context beyond the window is made, with a warning.
+func TestContextBeyondTheWindow(t *testing.T) {
+	var log strings.Builder
+	m, err := Open(talker, Options{Threads: 1, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	window := m.Config().MaxPositionEmbeddings
+	for _, size := range []int{0, window, window + 1} {
+		c, err := m.NewChat("", size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if warned := strings.Contains(log.String(), "longer than the model's window"); warned != (size > window) || size > 0 && c.Context() != size {
+			t.Errorf("a context of %d in a window of %d: %d, log %q", size, window, c.Context(), log.String())
+		}
+	}
 }
