@@ -171,7 +171,12 @@ func TestRAMInterrupted(t *testing.T) {
 		if d := maxDiff(got, want); d != 0 {
 			t.Errorf("%s: logits differ by %.3g", name, d)
 		}
-		if r := n.ExpertReads(); r.Misses == 0 || r.Hits == 0 {
+		if r := n.ExpertReads(); r.Misses == 0 {
+			t.Errorf("%s: %+v", name, r)
+		}
+		// On a busy machine the first run may have waited for every read: by now all are there.
+		read(t, n, newCache(t, n, 50), seq)
+		if r := n.ExpertReads(); r.Hits == 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
