@@ -2,7 +2,10 @@ package grammar
 
 // Masks inside a counted repetition of characters.
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // countedPart is what a place inside the body of such a loop permits, for every count. To need n characters is to end
 // in the n-th or with it, the one that is being read at the place counted.
@@ -10,11 +13,19 @@ type countedPart struct {
 	ids   []int32 // sorted by what they need
 	until []int32 // by n: how many of ids need at most n
 	masks [][]uint64
-	exits []countedExit
+	exits [][]branch // by n: what comes in the tree right after n characters
+
+	through map[*config]*through // by what follows the loop
 }
 
-// countedExit is a node, not a leaf, that ends with so many characters.
-type countedExit struct{ at, chars int32 }
+// through is the tokens that end a loop and go on with what follows it.
+type through struct {
+	ids  [][]int32 // by the characters that the loop has of them
+	mask []uint64  // of all, nil where not known
+}
+
+// maxThrough bounds the ids of one; beyond, they are found anew every time.
+const maxThrough = 1 << 18
 
 // cumulative is up to how many characters there are masks of their own.
 const cumulative = 32
@@ -27,17 +38,70 @@ func (k *Masker) addCounted(out []uint64, g group) {
 		most = min(most, l.max-g.parent.count)
 	}
 	k.permit(out, p, most)
-	var rest *config
-	for _, e := range p.exits {
-		total := g.parent.count + e.chars
-		if total < l.min || l.max >= 0 && total > l.max {
-			continue
-		}
-		if rest == nil {
-			rest = k.m.behind(g.parent)
-		}
-		k.walk(rest, e.at+1, k.v.end[e.at], func(id int32) { out[id/64] |= 1 << (id % 64) }, nil)
+	if len(p.exits) == 0 {
+		return
 	}
+	first, last := max(1, l.min-g.parent.count), int32(math.MaxInt32)
+	if l.max >= 0 {
+		last = l.max - g.parent.count
+	}
+	if int(first) >= len(p.exits) {
+		return
+	}
+	rest := k.m.behind(g.parent)
+	t := k.throughOf(p, rest)
+	if t == nil { // too many to be kept
+		for n := first; n <= last && int(n) < len(p.exits); n++ {
+			k.open(rest, p.exits[n], func(at int32) { k.addBelow(out, rest, at) })
+		}
+		return
+	}
+	longest := int32(len(t.ids) - 1)
+	if first == 1 && last >= longest {
+		if t.mask == nil {
+			t.mask = make([]uint64, k.words())
+			t.add(t.mask, first, longest)
+			k.held += 8 * len(t.mask)
+		}
+		for i, w := range t.mask {
+			out[i] |= w
+		}
+		return
+	}
+	t.add(out, first, min(last, longest))
+}
+
+// add adds the tokens with first to last characters.
+func (t *through) add(out []uint64, first, last int32) {
+	for n := first; n <= last; n++ {
+		for _, id := range t.ids[n] {
+			out[id/64] |= 1 << (id % 64)
+		}
+	}
+}
+
+// throughOf finds the tokens that go through exits, nil where they are too many.
+func (k *Masker) throughOf(p *countedPart, rest *config) *through {
+	if t, known := p.through[rest]; known {
+		return t
+	}
+	t, total := &through{ids: make([][]int32, len(p.exits))}, 0
+	for n, branches := range p.exits {
+		k.open(rest, branches, func(at int32) {
+			if total <= maxThrough {
+				k.walk(rest, at, k.v.end[at], func(id int32) { t.ids[n] = append(t.ids[n], id) }, nil)
+			}
+		})
+		if total += len(t.ids[n]); k.m.err != nil || total > maxThrough {
+			t = nil
+			break
+		}
+	}
+	if k.m.err == nil {
+		p.through[rest] = t
+		k.held += 4 * total
+	}
+	return t
 }
 
 // permit adds the tokens that need at most n characters.
@@ -75,13 +139,14 @@ func (k *Masker) countedPartOf(states []int32, l *loop) *countedPart {
 	}
 	first := k.m.alone(states)
 	again := k.m.alone(k.readers(l.start))
-	p := &countedPart{masks: make([][]uint64, cumulative+2)}
+	p := &countedPart{masks: make([][]uint64, cumulative+2), through: map[*config]*through{}}
 	byNeed := make([][]int32, 1)
+	var exits [][]int32 // by chars
 	v, class := k.v, &k.g.class
-	k.path[0], k.counts[0] = first, 0
+	k.path[0], k.chars[0] = first, 0
 	for at := int32(0); int(at) < len(v.byteAt); {
 		d := v.depth[at]
-		c, chars := k.path[d], k.counts[d]
+		c, chars := k.path[d], k.chars[d]
 		next := c.next[class[v.byteAt[at]]]
 		if next == nil {
 			next = k.m.step(c, v.byteAt[at])
@@ -94,7 +159,10 @@ func (k *Masker) countedPartOf(states []int32, l *loop) *countedPart {
 		if next.accept { // a character is complete: as none begins another, nothing else can go on
 			next, chars = again, chars+1
 			if !v.leaf(at) {
-				p.exits = append(p.exits, countedExit{at, chars})
+				for int(chars) >= len(exits) {
+					exits = append(exits, nil)
+				}
+				exits[chars] = append(exits[chars], at)
 			}
 		}
 		v.each(at, func(id int32) {
@@ -103,16 +171,20 @@ func (k *Masker) countedPartOf(states []int32, l *loop) *countedPart {
 			}
 			byNeed[need] = append(byNeed[need], id)
 		})
-		k.path[d+1], k.counts[d+1] = next, chars
+		k.path[d+1], k.chars[d+1] = next, chars
 		at++
 	}
 	for _, ids := range byNeed {
 		p.ids = append(p.ids, ids...)
 		p.until = append(p.until, int32(len(p.ids)))
 	}
+	for _, nodes := range exits {
+		p.exits = append(p.exits, v.branchesOf(nodes))
+		k.held += 16 * len(nodes)
+	}
 	if k.m.err == nil {
 		k.counted[key] = p
-		k.held += 4*len(p.ids) + 8*len(p.exits)
+		k.held += 4 * len(p.ids)
 	}
 	return p
 }

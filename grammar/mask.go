@@ -17,7 +17,9 @@ package grammar
 // walk remembers how many characters each token needs, and the tokens are sorted by it (countedPart).
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -34,7 +36,7 @@ type Masker struct {
 	counted map[string]*countedPart
 	held    int // bytes of masks
 	path    []*config
-	counts  []int32
+	chars   []int32 // complete, by depth
 	key     []byte
 }
 
@@ -58,7 +60,7 @@ func (g *Grammar) For(v *Vocabulary, ends []int32) (*Masker, error) {
 		return nil, fmt.Errorf("grammar: %w", k.m.err)
 	}
 	k.path = make([]*config, v.deep+1)
-	k.counts = make([]int32, v.deep+1)
+	k.chars = make([]int32, v.deep+1)
 	k.forget()
 	return k, nil
 }
@@ -79,10 +81,10 @@ func (k *Masker) maskOf(c *config) ([]uint64, error) {
 	k.m.work = 0
 	out := make([]uint64, k.words())
 	for _, g := range c.groups {
-		if p := g.parent; p != nil && p.loop >= 0 && k.g.loops[p.loop].charwise {
+		if k.counts(g) {
 			k.addCounted(out, g)
 		} else {
-			k.addPart(out, g)
+			k.addPart(out, g, 0, int32(len(k.v.byteAt)))
 		}
 	}
 	if c.accept {
@@ -104,11 +106,50 @@ func (k *Masker) maskOf(c *config) ([]uint64, error) {
 type part struct {
 	mask  []uint64 // nil: ids instead
 	ids   []int32
-	exits []int32 // nodes, not leaves, where the rule can end
+	exits []branch // what comes in the tree right after the places where the rule can end
 }
 
-func (k *Masker) addPart(out []uint64, g group) {
-	p := k.partOf(g.states)
+// branch is nodes of the same byte.
+type branch struct {
+	b     byte
+	nodes []int32
+}
+
+// branchesOf sorts the children of nodes by their bytes.
+func (v *Vocabulary) branchesOf(nodes []int32) (list []branch) {
+	var count [256]int
+	total := 0
+	children := func(f func(at int32)) {
+		for _, n := range nodes {
+			for at := n + 1; at < v.end[n]; at = v.end[at] {
+				f(at)
+			}
+		}
+	}
+	children(func(at int32) { count[v.byteAt[at]]++; total++ })
+	all := make([]int32, total)
+	var to [256][]int32
+	for b, n := range count {
+		if n > 0 {
+			to[b], all = all[:0:n], all[n:]
+		}
+	}
+	children(func(at int32) { to[v.byteAt[at]] = append(to[v.byteAt[at]], at) })
+	for b, nodes := range to {
+		if len(nodes) > 0 {
+			list = append(list, branch{byte(b), nodes})
+		}
+	}
+	return list
+}
+
+// large is from how many nodes on what is below an exit is taken apart like the whole tree: behind a space there is
+// half of a vocabulary.
+const large = 512
+
+// addPart adds what a group permits of the nodes lo to hi, siblings and what is below them.
+func (k *Masker) addPart(out []uint64, g group, lo, hi int32) {
+	p := k.partOf(g.states, lo, hi)
 	for i, w := range p.mask {
 		out[i] |= w
 	}
@@ -119,24 +160,55 @@ func (k *Masker) addPart(out []uint64, g group) {
 		return
 	}
 	after := k.m.after(g.parent)
-	for _, at := range p.exits {
-		k.walk(after, at+1, k.v.end[at], func(id int32) { out[id/64] |= 1 << (id % 64) }, nil)
+	k.open(after, p.exits, func(at int32) { k.addBelow(out, after, at) })
+}
+
+// open calls f with the nodes of branches whose byte a configuration can read.
+func (k *Masker) open(c *config, branches []branch, f func(at int32)) {
+	if c == dead {
+		return
+	}
+	for _, b := range branches {
+		if k.m.step(c, b.b) == dead {
+			continue
+		}
+		for _, at := range b.nodes {
+			f(at)
+		}
 	}
 }
 
-// partOf walks the whole tree from states over nothing.
-func (k *Masker) partOf(states []int32) *part {
-	k.key = k.key[:0]
+// addBelow adds what a configuration permits at a node and below it.
+func (k *Masker) addBelow(out []uint64, c *config, at int32) {
+	lo, hi := at, k.v.end[at]
+	if hi-lo < large || slices.ContainsFunc(c.groups, k.counts) {
+		k.walk(c, lo, hi, func(id int32) { out[id/64] |= 1 << (id % 64) }, nil)
+		return
+	}
+	for _, g := range c.groups {
+		k.addPart(out, g, lo, hi)
+	}
+}
+
+// counts says whether a group stands in a counted repetition of characters.
+func (k *Masker) counts(g group) bool {
+	return g.parent != nil && g.parent.loop >= 0 && k.g.loops[g.parent.loop].charwise
+}
+
+// partOf walks a part of the tree from states over nothing.
+func (k *Masker) partOf(states []int32, lo, hi int32) *part {
+	k.key = binary.LittleEndian.AppendUint32(k.key[:0], uint32(lo))
 	for _, s := range states {
-		k.key = append(k.key, byte(s), byte(s>>8), byte(s>>16), byte(s>>24))
+		k.key = binary.LittleEndian.AppendUint32(k.key, uint32(s))
 	}
 	key := string(k.key)
 	if p := k.parts[key]; p != nil {
 		return p
 	}
 	p := &part{}
-	dense := len(k.v.token) / 32 // ids take as much as a mask
-	k.walk(k.m.alone(states), 0, int32(len(k.v.byteAt)), func(id int32) {
+	var exits []int32
+	dense := k.v.size / 32 // ids take as much as a mask
+	k.walk(k.m.alone(states), lo, hi, func(id int32) {
 		if p.mask == nil {
 			if p.ids = append(p.ids, id); len(p.ids) < dense {
 				return
@@ -150,12 +222,13 @@ func (k *Masker) partOf(states []int32) *part {
 		p.mask[id/64] |= 1 << (id % 64)
 	}, func(at int32) {
 		if !k.v.leaf(at) {
-			p.exits = append(p.exits, at)
+			exits = append(exits, at)
 		}
 	})
+	p.exits = k.v.branchesOf(exits)
 	if k.m.err == nil {
 		k.parts[key] = p
-		k.held += 8*len(p.mask) + 4*len(p.ids) + 4*len(p.exits)
+		k.held += 8*len(p.mask) + 4*len(p.ids) + 16*len(exits)
 	}
 	return p
 }
