@@ -922,14 +922,15 @@ TEXT ·dotF32AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -942,7 +943,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -983,7 +984,7 @@ x2block:
 	ADDQ $128, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1018,26 +1019,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1046,7 +1048,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -1075,7 +1077,7 @@ x1block:
 	ADDQ $128, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1094,13 +1096,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -1146,14 +1148,15 @@ TEXT ·dotF16AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1166,7 +1169,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -1205,7 +1208,7 @@ x2block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1240,26 +1243,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1268,7 +1272,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -1295,7 +1299,7 @@ x1block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1314,13 +1318,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -1366,14 +1370,15 @@ TEXT ·dotQ4_0AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1386,7 +1391,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), X11
@@ -1454,7 +1459,7 @@ x2block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1489,26 +1494,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1517,7 +1523,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), X11
@@ -1573,7 +1579,7 @@ x1block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1592,13 +1598,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -1659,14 +1665,15 @@ TEXT ·dotQ4_1AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1679,7 +1686,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $40, R14
 	VPBROADCASTW (SI), X11
@@ -1751,7 +1758,7 @@ x2block:
 	ADDQ $20, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1786,26 +1793,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1814,7 +1822,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $40, R14
 	VPBROADCASTW (SI), X11
@@ -1874,7 +1882,7 @@ x1block:
 	ADDQ $20, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -1893,13 +1901,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -1962,14 +1970,15 @@ TEXT ·dotQ5_0AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1982,7 +1991,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $44, R14
 	VPBROADCASTW (SI), X11
@@ -2090,7 +2099,7 @@ x2block:
 	ADDQ $22, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -2125,26 +2134,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2153,7 +2163,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $44, R14
 	VPBROADCASTW (SI), X11
@@ -2249,7 +2259,7 @@ x1block:
 	ADDQ $22, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -2268,13 +2278,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -2355,14 +2365,15 @@ TEXT ·dotQ5_1AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2375,7 +2386,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $48, R14
 	VPBROADCASTW (SI), X11
@@ -2487,7 +2498,7 @@ x2block:
 	ADDQ $24, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -2522,26 +2533,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2550,7 +2562,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $48, R14
 	VPBROADCASTW (SI), X11
@@ -2650,7 +2662,7 @@ x1block:
 	ADDQ $24, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -2669,13 +2681,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -2758,14 +2770,15 @@ TEXT ·dotQ8_0AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2778,7 +2791,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $68, R14
@@ -2837,7 +2850,7 @@ x2block:
 	ADDQ $34, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -2872,26 +2885,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2900,7 +2914,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $68, R14
@@ -2947,7 +2961,7 @@ x1block:
 	ADDQ $34, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -2966,13 +2980,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -3033,14 +3047,15 @@ TEXT ·dotQ2_KAVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3097,7 +3112,7 @@ x2pair:
 	VMOVUPS Y10, 160(R15)
 	VMOVUPS Y15, 224(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -3619,7 +3634,7 @@ x2block:
 	ADDQ $84, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -3654,26 +3669,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3726,7 +3742,7 @@ x1pair:
 	VMOVUPS Y10, 160(R15)
 	VMOVUPS Y15, 224(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -4152,7 +4168,7 @@ x1block:
 	ADDQ $84, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -4171,13 +4187,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -4443,14 +4459,15 @@ TEXT ·dotQ3_KAVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -4468,26 +4485,26 @@ x2pair:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+0(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+0(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 94(SI), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+32(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+32(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, 32(R15)
 	VPBROADCASTW 108(SI)(R8*1), X13
@@ -4496,30 +4513,30 @@ x2pair:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+0(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+0(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	VBROADCASTI128 94(SI)(R8*1), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+32(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+32(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 160(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -4535,26 +4552,26 @@ x2block:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+0(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+0(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 94(R13), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+32(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+32(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, 32(AX)
 	VPBROADCASTW 108(R13)(R8*1), X13
@@ -4563,26 +4580,26 @@ x2block:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+0(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+0(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 128(AX)
 	VBROADCASTI128 94(R13)(R8*1), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+32(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+32(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 160(AX)
 	VBROADCASTSS (R15), Y11
@@ -5334,7 +5351,7 @@ x2block:
 	ADDQ $110, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -5369,26 +5386,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -5402,26 +5420,26 @@ x1pair:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+0(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+0(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 94(SI), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+32(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+32(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, 32(R15)
 	VPBROADCASTW 108(SI)(R8*1), X13
@@ -5430,30 +5448,30 @@ x1pair:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+0(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+0(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	VBROADCASTI128 94(SI)(R8*1), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+32(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+32(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 160(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -5469,26 +5487,26 @@ x1block:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+0(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+0(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 94(R13), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+32(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+32(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, 32(AX)
 	VPBROADCASTW 108(R13)(R8*1), X13
@@ -5497,26 +5515,26 @@ x1block:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+0(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+0(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 128(AX)
 	VBROADCASTI128 94(R13)(R8*1), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y10
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y10, Y10
-	VPAND quantLow4<>(SB), Y10, Y10
+	VPAND quantLow4<>+32(SB), Y10, Y10
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
-	VSUBPS quantThirtyTwo<>(SB), Y10, Y10
+	VSUBPS quantThirtyTwo<>+32(SB), Y10, Y10
 	VMULPS Y13, Y10, Y10
 	VMOVUPS Y10, 160(AX)
 	VBROADCASTSS (R15), Y11
@@ -6172,7 +6190,7 @@ x1block:
 	ADDQ $110, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -6191,13 +6209,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -6219,26 +6237,26 @@ TEXT ·decodeQ3_KAVX2(SB), NOSPLIT, $592-32
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+0(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+0(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 94(SI), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+32(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+32(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, 32(R15)
 block:
@@ -6252,26 +6270,26 @@ block:
 	VPSHUFB quantLowBytes<>+0(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+0(SB), Y15, Y15
 	VPSRLVD quantHalves<>+0(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+0(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+0(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+0(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+0(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 94(R13), Y15
 	VPSHUFB quantLowBytes<>+32(SB), Y15, Y9
 	VPSHUFB quantHighBytes<>+32(SB), Y15, Y15
 	VPSRLVD quantHalves<>+32(SB), Y9, Y9
-	VPAND quantLow4<>(SB), Y9, Y9
+	VPAND quantLow4<>+32(SB), Y9, Y9
 	VPSRLVD quantQuarters<>+32(SB), Y15, Y15
-	VPAND quantLow2<>(SB), Y15, Y15
+	VPAND quantLow2<>+32(SB), Y15, Y15
 	VPSLLD $4, Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
-	VSUBPS quantThirtyTwo<>(SB), Y9, Y9
+	VSUBPS quantThirtyTwo<>+32(SB), Y9, Y9
 	VMULPS Y11, Y9, Y9
 	VMOVUPS Y9, 32(AX)
 	VBROADCASTSS (R15), Y11
@@ -6615,14 +6633,15 @@ TEXT ·dotQ4_KAVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -6687,7 +6706,7 @@ x2pair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 160(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -7235,7 +7254,7 @@ x2block:
 	ADDQ $144, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -7270,26 +7289,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -7350,7 +7370,7 @@ x1pair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 160(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -7802,7 +7822,7 @@ x1block:
 	ADDQ $144, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -7821,13 +7841,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -8109,14 +8129,15 @@ TEXT ·dotQ5_KAVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -8181,7 +8202,7 @@ x2pair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 160(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -8978,7 +8999,7 @@ x2block:
 	ADDQ $176, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -9013,26 +9034,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -9093,7 +9115,7 @@ x1pair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 160(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -9794,7 +9816,7 @@ x1block:
 	ADDQ $176, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -9813,13 +9835,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -10225,14 +10247,15 @@ TEXT ·dotQ6_KAVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -10273,7 +10296,7 @@ x2pair:
 	VMULPS quantThirtyTwo<>(SB), Y10, Y10
 	VMOVUPS Y10, 224(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -11071,7 +11094,7 @@ x2block:
 	ADDQ $210, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -11106,26 +11129,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -11162,7 +11186,7 @@ x1pair:
 	VMULPS quantThirtyTwo<>(SB), Y10, Y10
 	VMOVUPS Y10, 224(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -11864,7 +11888,7 @@ x1block:
 	ADDQ $210, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -11883,13 +11907,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -12278,14 +12302,15 @@ TEXT ·dotIQ4_NLAVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -12298,7 +12323,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), X11
@@ -12392,7 +12417,7 @@ x2block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -12427,26 +12452,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -12455,7 +12481,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), X11
@@ -12537,7 +12563,7 @@ x1block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -12556,13 +12582,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -12641,14 +12667,15 @@ TEXT ·dotIQ4_XSAVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -12689,7 +12716,7 @@ x2pair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -13421,7 +13448,7 @@ x2block:
 	ADDQ $136, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -13456,26 +13483,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13512,7 +13540,7 @@ x1pair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -14148,7 +14176,7 @@ x1block:
 	ADDQ $136, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -14167,13 +14195,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -14530,14 +14558,15 @@ TEXT ·dotBF16AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14550,7 +14579,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -14597,7 +14626,7 @@ x2block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -14632,26 +14661,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14660,7 +14690,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -14695,7 +14725,7 @@ x1block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -14714,13 +14744,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -14770,14 +14800,15 @@ TEXT ·dotMXFP4AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14790,7 +14821,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $34, R14
 	LEAQ quantHalfE8M0<>(SB), R13
@@ -14885,7 +14916,7 @@ x2block:
 	ADDQ $17, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -14920,26 +14951,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14948,7 +14980,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $34, R14
 	LEAQ quantHalfE8M0<>(SB), R13
@@ -15031,7 +15063,7 @@ x1block:
 	ADDQ $17, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -15050,13 +15082,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -15133,6 +15165,7 @@ TEXT ·dotE4M3AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -15142,10 +15175,10 @@ x2:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
 	XORL R15, R15
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -15160,7 +15193,7 @@ x2pair:
 	VPXOR Y12, Y12, Y12
 	VPXOR Y14, Y14, Y14
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -15454,7 +15487,7 @@ x2block:
 	ADDQ $4, R13
 	ADDQ $512, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	VPCMPEQB quantOnes<>(SB), Y12, Y12
 	VPMOVMSKB Y12, AX
 	TESTL AX, AX
@@ -15503,18 +15536,19 @@ finite2:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -15524,10 +15558,10 @@ x1:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
 	XORL R15, R15
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -15538,7 +15572,7 @@ x1pair:
 	VPXOR Y12, Y12, Y12
 	VPXOR Y14, Y14, Y14
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -15784,7 +15818,7 @@ x1block:
 	ADDQ $4, R13
 	ADDQ $512, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	VPCMPEQB quantOnes<>(SB), Y12, Y12
 	VPMOVMSKB Y12, AX
 	TESTL AX, AX
@@ -15815,13 +15849,13 @@ finite4:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -15973,6 +16007,7 @@ TEXT ·dotE2M1AVX2(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -15982,10 +16017,10 @@ x2:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
 	XORL R15, R15
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -15998,7 +16033,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $32, R14
 	VPBROADCASTB (R13), Y11
@@ -16087,7 +16122,7 @@ x2block:
 	ADDQ $1, R13
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -16122,18 +16157,19 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -16143,10 +16179,10 @@ x1:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
 	XORL R15, R15
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -16155,7 +16191,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $32, R14
 	VPBROADCASTB (R13), Y11
@@ -16232,7 +16268,7 @@ x1block:
 	ADDQ $1, R13
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Y1, Y0, Y0
 	VADDPS Y3, Y2, Y2
@@ -16251,13 +16287,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 

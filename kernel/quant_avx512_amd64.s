@@ -924,14 +924,15 @@ TEXT ·dotF32AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -952,7 +953,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -989,7 +990,7 @@ x4block:
 	ADDQ $128, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1072,7 +1073,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -1083,19 +1084,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1108,7 +1110,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -1133,7 +1135,7 @@ x2block:
 	ADDQ $128, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1176,26 +1178,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1204,7 +1207,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -1223,7 +1226,7 @@ x1block:
 	ADDQ $128, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1246,13 +1249,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -1296,14 +1299,15 @@ TEXT ·dotF16AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1324,7 +1328,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -1359,7 +1363,7 @@ x4block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1442,7 +1446,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -1453,19 +1457,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1478,7 +1483,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -1501,7 +1506,7 @@ x2block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1544,26 +1549,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1572,7 +1578,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -1589,7 +1595,7 @@ x1block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1612,13 +1618,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -1663,14 +1669,15 @@ TEXT ·dotQ4_0AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1691,7 +1698,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), Y20
@@ -1735,7 +1742,7 @@ x4block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1818,7 +1825,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -1829,19 +1836,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1854,7 +1862,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), Y20
@@ -1886,7 +1894,7 @@ x2block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -1929,26 +1937,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -1957,7 +1966,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), Y20
@@ -1983,7 +1992,7 @@ x1block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -2006,13 +2015,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -2063,14 +2072,15 @@ TEXT ·dotQ4_1AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2091,7 +2101,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $40, R14
 	VPBROADCASTW (SI), Y20
@@ -2139,7 +2149,7 @@ x4block:
 	ADDQ $20, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -2222,7 +2232,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -2233,19 +2243,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2258,7 +2269,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $40, R14
 	VPBROADCASTW (SI), Y20
@@ -2294,7 +2305,7 @@ x2block:
 	ADDQ $20, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -2337,26 +2348,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2365,7 +2377,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $40, R14
 	VPBROADCASTW (SI), Y20
@@ -2395,7 +2407,7 @@ x1block:
 	ADDQ $20, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -2418,13 +2430,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -2478,14 +2490,15 @@ TEXT ·dotQ5_0AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2506,7 +2519,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $44, R14
 	VPBROADCASTW (SI), Y20
@@ -2566,7 +2579,7 @@ x4block:
 	ADDQ $22, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -2649,7 +2662,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -2660,19 +2673,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2685,7 +2699,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $44, R14
 	VPBROADCASTW (SI), Y20
@@ -2733,7 +2747,7 @@ x2block:
 	ADDQ $22, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -2776,26 +2790,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2804,7 +2819,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $44, R14
 	VPBROADCASTW (SI), Y20
@@ -2846,7 +2861,7 @@ x1block:
 	ADDQ $22, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -2869,13 +2884,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -2936,14 +2951,15 @@ TEXT ·dotQ5_1AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -2964,7 +2980,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $48, R14
 	VPBROADCASTW (SI), Y20
@@ -3028,7 +3044,7 @@ x4block:
 	ADDQ $24, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -3111,7 +3127,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -3122,19 +3138,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3147,7 +3164,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $48, R14
 	VPBROADCASTW (SI), Y20
@@ -3199,7 +3216,7 @@ x2block:
 	ADDQ $24, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -3242,26 +3259,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3270,7 +3288,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $48, R14
 	VPBROADCASTW (SI), Y20
@@ -3316,7 +3334,7 @@ x1block:
 	ADDQ $24, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -3339,13 +3357,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -3406,14 +3424,15 @@ TEXT ·dotQ8_0AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3434,7 +3453,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $68, R14
@@ -3481,7 +3500,7 @@ x4block:
 	ADDQ $34, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -3564,7 +3583,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -3575,19 +3594,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3600,7 +3620,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $68, R14
@@ -3635,7 +3655,7 @@ x2block:
 	ADDQ $34, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -3678,26 +3698,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3706,7 +3727,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $68, R14
@@ -3735,7 +3756,7 @@ x1block:
 	ADDQ $34, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -3758,13 +3779,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -3821,14 +3842,15 @@ TEXT ·dotQ2_KAVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -3875,7 +3897,7 @@ x4pair:
 	VMOVUPS Z18, 128(R15)
 	VMOVUPS Z28, 192(R15)
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -4243,7 +4265,7 @@ x4block:
 	ADDQ $84, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -4326,7 +4348,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -4337,19 +4359,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -4388,7 +4411,7 @@ x2pair:
 	VMOVUPS Z18, 128(R15)
 	VMOVUPS Z28, 192(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -4660,7 +4683,7 @@ x2block:
 	ADDQ $84, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -4703,26 +4726,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -4757,7 +4781,7 @@ x1pair:
 	VMOVUPS Z18, 128(R15)
 	VMOVUPS Z28, 192(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -4981,7 +5005,7 @@ x1block:
 	ADDQ $84, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -5004,13 +5028,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -5180,14 +5204,15 @@ TEXT ·dotQ3_KAVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -5213,13 +5238,13 @@ x4pair:
 	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
 	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
 	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
+	VPANDD quantLow4<>+0(SB), Z17, Z17
 	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPANDD quantLow2<>+0(SB), Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS quantThirtyTwo<>+0(SB), Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (R15)
 	VPBROADCASTW 108(SI)(R8*1), Y24
@@ -5228,17 +5253,17 @@ x4pair:
 	VPSHUFB quantLowBytes<>+0(SB), Z28, Z18
 	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
 	VPSRLVD quantHalves<>+0(SB), Z18, Z18
-	VPANDD quantLow4<>(SB), Z18, Z18
+	VPANDD quantLow4<>+0(SB), Z18, Z18
 	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPANDD quantLow2<>+0(SB), Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z18, Z18
 	VCVTDQ2PS Z18, Z18
-	VSUBPS quantThirtyTwo<>(SB), Z18, Z18
+	VSUBPS quantThirtyTwo<>+0(SB), Z18, Z18
 	VMULPS Z24, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -5254,13 +5279,13 @@ x4block:
 	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
 	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
 	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
+	VPANDD quantLow4<>+0(SB), Z17, Z17
 	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPANDD quantLow2<>+0(SB), Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS quantThirtyTwo<>+0(SB), Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VPBROADCASTW 108(R13)(R8*1), Y24
@@ -5269,13 +5294,13 @@ x4block:
 	VPSHUFB quantLowBytes<>+0(SB), Z28, Z18
 	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
 	VPSRLVD quantHalves<>+0(SB), Z18, Z18
-	VPANDD quantLow4<>(SB), Z18, Z18
+	VPANDD quantLow4<>+0(SB), Z18, Z18
 	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPANDD quantLow2<>+0(SB), Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z18, Z18
 	VCVTDQ2PS Z18, Z18
-	VSUBPS quantThirtyTwo<>(SB), Z18, Z18
+	VSUBPS quantThirtyTwo<>+0(SB), Z18, Z18
 	VMULPS Z24, Z18, Z18
 	VMOVUPS Z18, 128(AX)
 	VPMOVZXBD 32(SI), Z22
@@ -5683,7 +5708,7 @@ x4block:
 	ADDQ $110, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -5766,7 +5791,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -5777,19 +5802,27 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+	VMOVUPS quantLowBytes<>+0(SB), Z8
+	VMOVUPS quantHighBytes<>+0(SB), Z9
+	VMOVUPS quantHalves<>+0(SB), Z10
+	VMOVUPS quantQuarters<>+0(SB), Z11
+	VMOVUPS quantLow4<>+0(SB), Z12
+	VMOVUPS quantLow2<>+0(SB), Z13
+	VMOVUPS quantThirtyTwo<>+0(SB), Z14
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -5804,35 +5837,35 @@ x2pair:
 	VPBROADCASTW 108(SI), Y20
 	VCVTPH2PS Y20, Z20
 	VBROADCASTI32X4 94(SI), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z12, Z17, Z17
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS Z14, Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (R15)
 	VPBROADCASTW 108(SI)(R8*1), Y24
 	VCVTPH2PS Y24, Z24
 	VBROADCASTI32X4 94(SI)(R8*1), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z18
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z18, Z18
-	VPANDD quantLow4<>(SB), Z18, Z18
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z12, Z18, Z18
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z18, Z18
 	VCVTDQ2PS Z18, Z18
-	VSUBPS quantThirtyTwo<>(SB), Z18, Z18
+	VSUBPS Z14, Z18, Z18
 	VMULPS Z24, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -5845,31 +5878,31 @@ x2block:
 	VPBROADCASTW 108(R13), Y20
 	VCVTPH2PS Y20, Z20
 	VBROADCASTI32X4 94(R13), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z12, Z17, Z17
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS Z14, Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VPBROADCASTW 108(R13)(R8*1), Y24
 	VCVTPH2PS Y24, Z24
 	VBROADCASTI32X4 94(R13)(R8*1), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z18
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z18, Z18
-	VPANDD quantLow4<>(SB), Z18, Z18
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z12, Z18, Z18
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z18, Z18
 	VCVTDQ2PS Z18, Z18
-	VSUBPS quantThirtyTwo<>(SB), Z18, Z18
+	VSUBPS Z14, Z18, Z18
 	VMULPS Z24, Z18, Z18
 	VMOVUPS Z18, 128(AX)
 	VPMOVZXBD 32(SI), Z22
@@ -6181,7 +6214,7 @@ x2block:
 	ADDQ $110, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -6224,26 +6257,34 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+	VMOVUPS quantLowBytes<>+0(SB), Z8
+	VMOVUPS quantHighBytes<>+0(SB), Z9
+	VMOVUPS quantHalves<>+0(SB), Z10
+	VMOVUPS quantQuarters<>+0(SB), Z11
+	VMOVUPS quantLow4<>+0(SB), Z12
+	VMOVUPS quantLow2<>+0(SB), Z13
+	VMOVUPS quantThirtyTwo<>+0(SB), Z14
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -6254,35 +6295,35 @@ x1pair:
 	VPBROADCASTW 108(SI), Y20
 	VCVTPH2PS Y20, Z20
 	VBROADCASTI32X4 94(SI), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z12, Z17, Z17
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS Z14, Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (R15)
 	VPBROADCASTW 108(SI)(R8*1), Y24
 	VCVTPH2PS Y24, Z24
 	VBROADCASTI32X4 94(SI)(R8*1), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z18
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z18, Z18
-	VPANDD quantLow4<>(SB), Z18, Z18
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z12, Z18, Z18
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z18, Z18
 	VCVTDQ2PS Z18, Z18
-	VSUBPS quantThirtyTwo<>(SB), Z18, Z18
+	VSUBPS Z14, Z18, Z18
 	VMULPS Z24, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -6295,31 +6336,31 @@ x1block:
 	VPBROADCASTW 108(R13), Y20
 	VCVTPH2PS Y20, Z20
 	VBROADCASTI32X4 94(R13), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z12, Z17, Z17
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS Z14, Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VPBROADCASTW 108(R13)(R8*1), Y24
 	VCVTPH2PS Y24, Z24
 	VBROADCASTI32X4 94(R13)(R8*1), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z18
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z18, Z18
-	VPANDD quantLow4<>(SB), Z18, Z18
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z12, Z18, Z18
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z18, Z18
 	VCVTDQ2PS Z18, Z18
-	VSUBPS quantThirtyTwo<>(SB), Z18, Z18
+	VSUBPS Z14, Z18, Z18
 	VMULPS Z24, Z18, Z18
 	VMOVUPS Z18, 128(AX)
 	VPMOVZXBD 32(SI), Z22
@@ -6583,7 +6624,7 @@ x1block:
 	ADDQ $110, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -6606,13 +6647,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -6629,20 +6670,27 @@ TEXT ·decodeQ3_KAVX512(SB), NOSPLIT, $592-32
 	MOVQ AX, other-16(SP)
 	VMOVUPS quantThreeBits<>(SB), Z19
 	VMOVUPS quantBit2<>(SB), Z29
+	VMOVUPS quantLowBytes<>+0(SB), Z8
+	VMOVUPS quantHighBytes<>+0(SB), Z9
+	VMOVUPS quantHalves<>+0(SB), Z10
+	VMOVUPS quantQuarters<>+0(SB), Z11
+	VMOVUPS quantLow4<>+0(SB), Z12
+	VMOVUPS quantLow2<>+0(SB), Z13
+	VMOVUPS quantThirtyTwo<>+0(SB), Z14
 	XORL DX, DX
 	VPBROADCASTW 108(SI), Y20
 	VCVTPH2PS Y20, Z20
 	VBROADCASTI32X4 94(SI), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z12, Z17, Z17
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS Z14, Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (R15)
 block:
@@ -6653,16 +6701,16 @@ block:
 	VPBROADCASTW 108(R13), Y20
 	VCVTPH2PS Y20, Z20
 	VBROADCASTI32X4 94(R13), Z28
-	VPSHUFB quantLowBytes<>+0(SB), Z28, Z17
-	VPSHUFB quantHighBytes<>+0(SB), Z28, Z28
-	VPSRLVD quantHalves<>+0(SB), Z17, Z17
-	VPANDD quantLow4<>(SB), Z17, Z17
-	VPSRLVD quantQuarters<>+0(SB), Z28, Z28
-	VPANDD quantLow2<>(SB), Z28, Z28
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z12, Z17, Z17
+	VPSRLVD Z11, Z28, Z28
+	VPANDD Z13, Z28, Z28
 	VPSLLD $4, Z28, Z28
 	VPORD Z28, Z17, Z17
 	VCVTDQ2PS Z17, Z17
-	VSUBPS quantThirtyTwo<>(SB), Z17, Z17
+	VSUBPS Z14, Z17, Z17
 	VMULPS Z20, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VPMOVZXBD 32(SI), Z22
@@ -6802,6 +6850,7 @@ TEXT ·dotQ4_KAVX512(SB), NOSPLIT, $592-8
 	LEAQ 256(R15), AX
 	MOVQ AX, other-16(SP)
 	VMOVUPS quantDigits<>(SB), Z19
+	VMOVUPS quantBits45<>(SB), Z29
 	MOVQ t+0(FP), R13
 	MOVQ dots_x0(R13), R9
 	MOVQ dots_x1(R13), R10
@@ -6821,14 +6870,15 @@ TEXT ·dotQ4_KAVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -6854,7 +6904,7 @@ x4pair:
 	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
 	VPANDD quantScaleMask<>+0(SB), Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
@@ -6866,14 +6916,14 @@ x4pair:
 	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
 	VPANDD quantScaleMask<>+0(SB), Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z29, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (SI)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -6890,7 +6940,7 @@ x4block:
 	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
 	VPANDD quantScaleMask<>+0(SB), Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
@@ -6902,7 +6952,7 @@ x4block:
 	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
 	VPANDD quantScaleMask<>+0(SB), Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z29, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (R13)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
@@ -7201,7 +7251,7 @@ x4block:
 	ADDQ $144, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -7284,7 +7334,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -7295,19 +7345,24 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+	VMOVUPS quantScaleLow<>+0(SB), Z8
+	VMOVUPS quantScaleHigh<>+0(SB), Z9
+	VMOVUPS quantScaleShift<>+0(SB), Z10
+	VMOVUPS quantScaleMask<>+0(SB), Z11
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -7320,31 +7375,31 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI32X4 4(SI), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (R15)
 	VBROADCASTI32X4 4(SI)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z29, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (SI)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -7356,24 +7411,24 @@ x2block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI32X4 4(R13), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VBROADCASTI32X4 4(R13)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z29, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (R13)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
@@ -7576,7 +7631,7 @@ x2block:
 	ADDQ $144, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -7619,26 +7674,31 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+	VMOVUPS quantScaleLow<>+0(SB), Z8
+	VMOVUPS quantScaleHigh<>+0(SB), Z9
+	VMOVUPS quantScaleShift<>+0(SB), Z10
+	VMOVUPS quantScaleMask<>+0(SB), Z11
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -7647,31 +7707,31 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI32X4 4(SI), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (R15)
 	VBROADCASTI32X4 4(SI)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z29, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (SI)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -7683,24 +7743,24 @@ x1block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI32X4 4(R13), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VBROADCASTI32X4 4(R13)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z29, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (R13)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
@@ -7855,7 +7915,7 @@ x1block:
 	ADDQ $144, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -7878,13 +7938,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -7900,14 +7960,19 @@ TEXT ·decodeQ4_KAVX512(SB), NOSPLIT, $592-32
 	LEAQ 256(R15), AX
 	MOVQ AX, other-16(SP)
 	VMOVUPS quantDigits<>(SB), Z19
+	VMOVUPS quantBits45<>(SB), Z29
+	VMOVUPS quantScaleLow<>+0(SB), Z8
+	VMOVUPS quantScaleHigh<>+0(SB), Z9
+	VMOVUPS quantScaleShift<>+0(SB), Z10
+	VMOVUPS quantScaleMask<>+0(SB), Z11
 	XORL DX, DX
 	VBROADCASTI32X4 4(SI), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
@@ -7919,12 +7984,12 @@ block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI32X4 4(R13), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z29, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
@@ -8012,6 +8077,7 @@ TEXT ·dotQ5_KAVX512(SB), NOSPLIT, $592-8
 	MOVQ AX, other-16(SP)
 	VMOVUPS quantLow4<>(SB), Z19
 	VMOVUPS quantBit4<>(SB), Z29
+	VMOVUPS quantBits45<>(SB), Z30
 	MOVQ t+0(FP), R13
 	MOVQ dots_x0(R13), R9
 	MOVQ dots_x1(R13), R10
@@ -8031,14 +8097,15 @@ TEXT ·dotQ5_KAVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -8064,7 +8131,7 @@ x4pair:
 	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
 	VPANDD quantScaleMask<>+0(SB), Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
@@ -8076,14 +8143,14 @@ x4pair:
 	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
 	VPANDD quantScaleMask<>+0(SB), Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z30, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (SI)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -8101,7 +8168,7 @@ x4block:
 	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
 	VPANDD quantScaleMask<>+0(SB), Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
@@ -8113,7 +8180,7 @@ x4block:
 	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
 	VPANDD quantScaleMask<>+0(SB), Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z30, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (R13)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
@@ -8544,7 +8611,7 @@ x4block:
 	ADDQ $176, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -8627,7 +8694,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -8638,19 +8705,24 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+	VMOVUPS quantScaleLow<>+0(SB), Z8
+	VMOVUPS quantScaleHigh<>+0(SB), Z9
+	VMOVUPS quantScaleShift<>+0(SB), Z10
+	VMOVUPS quantScaleMask<>+0(SB), Z11
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -8663,31 +8735,31 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI32X4 4(SI), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (R15)
 	VBROADCASTI32X4 4(SI)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z30, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (SI)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -8700,24 +8772,24 @@ x2block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI32X4 4(R13), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VBROADCASTI32X4 4(R13)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z30, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (R13)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
@@ -9052,7 +9124,7 @@ x2block:
 	ADDQ $176, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -9095,26 +9167,31 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+	VMOVUPS quantScaleLow<>+0(SB), Z8
+	VMOVUPS quantScaleHigh<>+0(SB), Z9
+	VMOVUPS quantScaleShift<>+0(SB), Z10
+	VMOVUPS quantScaleMask<>+0(SB), Z11
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -9123,31 +9200,31 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI32X4 4(SI), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (R15)
 	VBROADCASTI32X4 4(SI)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z30, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (SI)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z18, Z18
 	VMOVUPS Z18, 128(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -9160,24 +9237,24 @@ x1block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI32X4 4(R13), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
 	VMULPS Z28, Z17, Z17
 	VMOVUPS Z17, (AX)
 	VBROADCASTI32X4 4(R13)(R8*1), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z18
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z18, Z18
-	VPANDD quantScaleMask<>+0(SB), Z18, Z18
+	VPSHUFB Z8, Z28, Z18
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z18, Z18
+	VPANDD Z11, Z18, Z18
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z18
+	VPTERNLOGD $248, Z30, Z28, Z18
 	VCVTDQ2PS Z18, Z18
 	VPBROADCASTD (R13)(R8*1), Y28
 	VCVTPH2PS Y28, Z28
@@ -9464,7 +9541,7 @@ x1block:
 	ADDQ $176, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -9487,13 +9564,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -9510,14 +9587,19 @@ TEXT ·decodeQ5_KAVX512(SB), NOSPLIT, $592-32
 	MOVQ AX, other-16(SP)
 	VMOVUPS quantLow4<>(SB), Z19
 	VMOVUPS quantBit4<>(SB), Z29
+	VMOVUPS quantBits45<>(SB), Z30
+	VMOVUPS quantScaleLow<>+0(SB), Z8
+	VMOVUPS quantScaleHigh<>+0(SB), Z9
+	VMOVUPS quantScaleShift<>+0(SB), Z10
+	VMOVUPS quantScaleMask<>+0(SB), Z11
 	XORL DX, DX
 	VBROADCASTI32X4 4(SI), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (SI), Y28
 	VCVTPH2PS Y28, Z28
@@ -9529,12 +9611,12 @@ block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI32X4 4(R13), Z28
-	VPSHUFB quantScaleLow<>+0(SB), Z28, Z17
-	VPSHUFB quantScaleHigh<>+0(SB), Z28, Z28
-	VPSRLVD quantScaleShift<>+0(SB), Z17, Z17
-	VPANDD quantScaleMask<>+0(SB), Z17, Z17
+	VPSHUFB Z8, Z28, Z17
+	VPSHUFB Z9, Z28, Z28
+	VPSRLVD Z10, Z17, Z17
+	VPANDD Z11, Z17, Z17
 	VPSRLD $2, Z28, Z28
-	VPTERNLOGD $248, quantBits45<>(SB), Z28, Z17
+	VPTERNLOGD $248, Z30, Z28, Z17
 	VCVTDQ2PS Z17, Z17
 	VPBROADCASTD (R13), Y28
 	VCVTPH2PS Y28, Z28
@@ -9707,14 +9789,15 @@ TEXT ·dotQ6_KAVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -9751,7 +9834,7 @@ x4pair:
 	VMULPS quantThirtyTwo<>(SB), Z18, Z18
 	VMOVUPS Z18, 192(R15)
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -10241,7 +10324,7 @@ x4block:
 	ADDQ $210, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -10324,7 +10407,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -10335,19 +10418,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -10376,7 +10460,7 @@ x2pair:
 	VMULPS quantThirtyTwo<>(SB), Z18, Z18
 	VMOVUPS Z18, 192(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -10770,7 +10854,7 @@ x2block:
 	ADDQ $210, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -10813,26 +10897,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -10857,7 +10942,7 @@ x1pair:
 	VMULPS quantThirtyTwo<>(SB), Z18, Z18
 	VMOVUPS Z18, 192(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -11203,7 +11288,7 @@ x1block:
 	ADDQ $210, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -11226,13 +11311,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -11450,14 +11535,15 @@ TEXT ·dotIQ4_NLAVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -11478,7 +11564,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), Y20
@@ -11522,7 +11608,7 @@ x4block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -11605,7 +11691,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -11616,19 +11702,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -11641,7 +11728,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), Y20
@@ -11673,7 +11760,7 @@ x2block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -11716,26 +11803,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -11744,7 +11832,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $36, R14
 	VPBROADCASTW (SI), Y20
@@ -11770,7 +11858,7 @@ x1block:
 	ADDQ $18, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -11793,13 +11881,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -11855,14 +11943,15 @@ TEXT ·dotIQ4_XSAVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -11911,7 +12000,7 @@ x4pair:
 	VMULPS Y28, Y18, Y18
 	VMOVUPS Y18, 128(R15)
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -12243,7 +12332,7 @@ x4block:
 	ADDQ $136, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -12326,7 +12415,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -12337,19 +12426,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -12390,7 +12480,7 @@ x2pair:
 	VMULPS Y28, Y18, Y18
 	VMOVUPS Y18, 128(R15)
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -12626,7 +12716,7 @@ x2block:
 	ADDQ $136, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -12669,26 +12759,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -12725,7 +12816,7 @@ x1pair:
 	VMULPS Y28, Y18, Y18
 	VMOVUPS Y18, 128(R15)
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -12913,7 +13004,7 @@ x1block:
 	ADDQ $136, SI
 	ADDQ $1024, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -12936,13 +13027,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -13086,14 +13177,15 @@ TEXT ·dotBF16AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13114,7 +13206,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -13153,7 +13245,7 @@ x4block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -13236,7 +13328,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -13247,19 +13339,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13272,7 +13365,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -13299,7 +13392,7 @@ x2block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -13342,26 +13435,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13370,7 +13464,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	ADDQ $128, R14
@@ -13391,7 +13485,7 @@ x1block:
 	ADDQ $64, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -13414,13 +13508,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -13467,14 +13561,15 @@ TEXT ·dotMXFP4AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13495,7 +13590,7 @@ x4pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $34, R14
 	LEAQ quantHalfE8M0<>(SB), R13
@@ -13540,7 +13635,7 @@ x4block:
 	ADDQ $17, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -13623,7 +13718,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -13634,19 +13729,20 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13659,7 +13755,7 @@ x2pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $34, R14
 	LEAQ quantHalfE8M0<>(SB), R13
@@ -13692,7 +13788,7 @@ x2block:
 	ADDQ $17, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -13735,26 +13831,27 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
 	MOVQ AX, w-8(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13763,7 +13860,7 @@ x1pair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $34, R14
 	LEAQ quantHalfE8M0<>(SB), R13
@@ -13790,7 +13887,7 @@ x1block:
 	ADDQ $17, SI
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -13813,13 +13910,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -13874,6 +13971,7 @@ TEXT ·dotE4M3AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -13883,10 +13981,10 @@ x4:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
 	XORL R15, R15
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -13909,7 +14007,7 @@ x4pair:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z26, Z26, Z26
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -14091,7 +14189,7 @@ x4block:
 	ADDQ $4, R13
 	ADDQ $512, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	VPCMPEQB quantOnes<>(SB), Z22, K1
 	KORTESTQ K1, K1
 	JEQ finite1
@@ -14190,7 +14288,7 @@ finite2:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -14201,11 +14299,12 @@ finite2:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -14215,10 +14314,10 @@ x2:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
 	XORL R15, R15
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14233,7 +14332,7 @@ x2pair:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z26, Z26, Z26
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -14367,7 +14466,7 @@ x2block:
 	ADDQ $4, R13
 	ADDQ $512, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	VPCMPEQB quantOnes<>(SB), Z22, K1
 	KORTESTQ K1, K1
 	JEQ finite3
@@ -14422,18 +14521,19 @@ finite4:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -14443,10 +14543,10 @@ x1:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
 	XORL R15, R15
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14457,7 +14557,7 @@ x1pair:
 	VPXORD Z22, Z22, Z22
 	VPXORD Z26, Z26, Z26
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	PREFETCHT0 64(R14)
 	PREFETCHT0 128(R14)
@@ -14567,7 +14667,7 @@ x1block:
 	ADDQ $4, R13
 	ADDQ $512, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	VPCMPEQB quantOnes<>(SB), Z22, K1
 	KORTESTQ K1, K1
 	JEQ finite5
@@ -14600,13 +14700,13 @@ finite6:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 
@@ -14700,6 +14800,7 @@ TEXT ·dotE2M1AVX512(SB), NOSPLIT, $592-8
 	JEQ x1
 	RET
 x4:
+x4rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -14709,10 +14810,10 @@ x4:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x4pair
+	JNE x4rowspair
 	XORL R8, R8
 	XORL R15, R15
-x4pair:
+x4rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14735,7 +14836,7 @@ x4pair:
 	MOVL $65280, AX
 	KMOVW AX, K2
 	PCALIGN $32
-x4block:
+x4rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $32, R14
 	VPBROADCASTB (R13), Z20
@@ -14792,7 +14893,7 @@ x4block:
 	ADDQ $1, R13
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x4block
+	JNZ x4rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -14875,7 +14976,7 @@ x4block:
 	MOVQ dots_y3(R13), AX
 	VMOVSS X12, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x4done
+	JEQ x4rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
@@ -14886,11 +14987,12 @@ x4block:
 	VMOVSS X14, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x4
-x4done:
+	JNZ x4rows
+x4rowsdone:
 	VZEROUPPER
 	RET
 x2:
+x2rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -14900,10 +15002,10 @@ x2:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x2pair
+	JNE x2rowspair
 	XORL R8, R8
 	XORL R15, R15
-x2pair:
+x2rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -14918,7 +15020,7 @@ x2pair:
 	MOVL $65280, AX
 	KMOVW AX, K2
 	PCALIGN $32
-x2block:
+x2rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $32, R14
 	VPBROADCASTB (R13), Z20
@@ -14963,7 +15065,7 @@ x2block:
 	ADDQ $1, R13
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x2block
+	JNZ x2rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -15006,18 +15108,19 @@ x2block:
 	MOVQ dots_y1(R13), AX
 	VMOVSS X4, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x2done
+	JEQ x2rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	MOVQ dots_y1(R13), AX
 	VMOVSS X6, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x2
-x2done:
+	JNZ x2rows
+x2rowsdone:
 	VZEROUPPER
 	RET
 x1:
+x1rows:
 	MOVQ dots_stride(R13), R8
 	MOVQ w-8(SP), SI
 	LEAQ (SI)(R8*2), AX
@@ -15027,10 +15130,10 @@ x1:
 	LEAQ (R13)(R15*2), AX
 	MOVQ AX, scales-16(SP)
 	CMPQ BX, $1
-	JNE x1pair
+	JNE x1rowspair
 	XORL R8, R8
 	XORL R15, R15
-x1pair:
+x1rowspair:
 	VXORPS X0, X0, X0
 	VXORPS X1, X1, X1
 	VXORPS X2, X2, X2
@@ -15041,7 +15144,7 @@ x1pair:
 	MOVL $65280, AX
 	KMOVW AX, K2
 	PCALIGN $32
-x1block:
+x1rowsblock:
 	PREFETCHT0 (R14)
 	ADDQ $32, R14
 	VPBROADCASTB (R13), Z20
@@ -15080,7 +15183,7 @@ x1block:
 	ADDQ $1, R13
 	ADDQ $128, DX
 	DECQ CX
-	JNZ x1block
+	JNZ x1rowsblock
 	MOVQ t+0(FP), R13
 	VADDPS Z1, Z0, Z0
 	VADDPS Z3, Z2, Z2
@@ -15103,13 +15206,13 @@ x1block:
 	MOVQ dots_y0(R13), AX
 	VMOVSS X0, (AX)(DI*1)
 	TESTQ R8, R8
-	JEQ x1done
+	JEQ x1rowsdone
 	MOVQ dots_y0(R13), AX
 	VMOVSS X2, 4(AX)(DI*1)
 	ADDQ $8, DI
 	SUBQ $2, BX
-	JNZ x1
-x1done:
+	JNZ x1rows
+x1rowsdone:
 	VZEROUPPER
 	RET
 

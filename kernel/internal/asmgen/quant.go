@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Kernels on weights in the blocks of their files. Every format is described once, as the
 // instructions that turn a block into vectors of float32 (quant_formats.go); two functions are made
@@ -20,7 +23,9 @@ type quantFormat struct {
 	weights int      // in a block
 	bytes   int      // of a block
 	consts  []string // tables that AVX-512 keeps in registers, see quantGen.constant
-	block   func(q *quantGen)
+	// tables that prepare reads; AVX-512 keeps them in the registers that few rows of float32 leave free.
+	tables []string
+	block  func(q *quantGen)
 	// prepare, if set, prints what unpacks the scales of a block into the scratch memory. That is done
 	// one block ahead: a core that had to wait for it could not see far enough to do anything else.
 	prepare func(q *quantGen)
@@ -98,6 +103,29 @@ func (q *quantGen) constant(table string) string {
 }
 
 var quantConsts = []int{19, 29, 30, 31}
+
+// quantFree is the first accumulator that dots of up to two rows of float32 do not use.
+const quantFree = 8
+
+// table is the operand of element i of a table.
+func (q *quantGen) table(name string, i int) string {
+	if at := slices.Index(q.format.tables, name); at >= 0 && q.keepsTables() {
+		return q.reg(quantFree + at).String()
+	}
+	return vectorAt(name, i)
+}
+
+func (q *quantGen) keepsTables() bool { return q.wide && q.acc(0, q.xs, 0) <= quantFree }
+
+// keepTables loads the tables of prepare: with few rows of float32 a core has more to load than to multiply.
+func (q *quantGen) keepTables() {
+	if !q.keepsTables() {
+		return
+	}
+	for i, name := range q.format.tables {
+		q.op("VMOVUPS", vectorAt(name, 0), q.reg(quantFree+i))
+	}
+}
 
 // own is register i of row: 4 for AVX-512, 2 for AVX2.
 func (q *quantGen) own(row, i int) int { return q.pick(20+4*row, 11+2*row) + i }
@@ -208,6 +236,9 @@ func (q *quantGen) begin(f *quantFormat) {
 
 // dotRows prints the loop over pairs of rows.
 func (q *quantGen) dotRows(f *quantFormat, label string) {
+	q.at(label)
+	q.keepTables()
+	label += "rows"
 	q.at(label)
 	q.op("MOVQ", "dots_stride(R13)", r8)
 	q.op("MOVQ", "w-8(SP)", si)
@@ -340,6 +371,7 @@ func quantDecode(a *asm, f *quantFormat, set string) {
 	a.op("MOVQ", "scales+16(FP)", r13)
 	a.op("MOVQ", "blocks+24(FP)", cx)
 	q.begin(f)
+	q.keepTables()
 	a.op("XORL", dx, dx)
 	q.begins(f)
 	a.at("block")

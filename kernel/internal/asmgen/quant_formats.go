@@ -18,9 +18,9 @@ var quantFormats = []quantFormat{
 	{name: "Q5_1", index: "quant.Q5_1", weights: 32, bytes: 24, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_1},
 	{name: "Q8_0", index: "quant.Q8_0", weights: 32, bytes: 34, block: blockQ8_0},
 	{name: "Q2_K", index: "quant.Q2_K", weights: 256, bytes: 84, consts: []string{"quantTwoBits", "quantLow4"}, block: blockQ2_K, prepare: scalesQ2_K},
-	{name: "Q3_K", index: "quant.Q3_K", weights: 256, bytes: 110, consts: []string{"quantThreeBits", "quantBit2"}, block: blockQ3_K, prepare: scalesQ3_K},
-	{name: "Q4_K", index: "quant.Q4_K", weights: 256, bytes: 144, consts: []string{"quantDigits"}, block: blockQ4_K, prepare: scalesQ4_K},
-	{name: "Q5_K", index: "quant.Q5_K", weights: 256, bytes: 176, consts: []string{"quantLow4", "quantBit4"}, block: blockQ5_K, prepare: scalesQ4_K},
+	{name: "Q3_K", index: "quant.Q3_K", weights: 256, bytes: 110, consts: []string{"quantThreeBits", "quantBit2"}, tables: scaleTablesQ3_K, block: blockQ3_K, prepare: scalesQ3_K},
+	{name: "Q4_K", index: "quant.Q4_K", weights: 256, bytes: 144, consts: []string{"quantDigits", "quantBits45"}, tables: scaleTables, block: blockQ4_K, prepare: scalesQ4_K},
+	{name: "Q5_K", index: "quant.Q5_K", weights: 256, bytes: 176, consts: []string{"quantLow4", "quantBit4", "quantBits45"}, tables: scaleTables, block: blockQ5_K, prepare: scalesQ4_K},
 	{name: "Q6_K", index: "quant.Q6_K", weights: 256, bytes: 210, consts: []string{"quantLow4", "quantBits45"}, block: blockQ6_K, prepare: scalesQ6_K},
 	{name: "IQ4_NL", index: "quant.IQ4_NL", weights: 32, bytes: 18, consts: []string{"quantIQ4"}, block: blockIQ4_NL},
 	{name: "IQ4_XS", index: "quant.IQ4_XS", weights: 256, bytes: 136, consts: []string{"quantIQ4"}, block: blockIQ4_XS, prepare: scalesIQ4_XS},
@@ -172,6 +172,8 @@ func (q *quantGen) fifths(src int) {
 	}
 }
 
+var scaleTables = []string{"quantScaleLow", "quantScaleHigh", "quantScaleShift", "quantScaleMask"}
+
 // scalesQ4_K writes the scales and floors of Q4_K and Q5_K in turns to the scratch memory, as float32.
 // The first four of each are six bits of one byte; the others have four bits in bytes 8 to 11 and two
 // above those of the first.
@@ -179,16 +181,15 @@ func scalesQ4_K(q *quantGen) {
 	q.each(func(r int) {
 		w, t := q.reg(q.w(r)), q.reg(q.tmp())
 		for i := 0; i < 16; i += q.lanes() {
-			table := func(name string) string { return vectorAt(name, i) }
 			if q.wide {
 				q.op("VBROADCASTI32X4", q.src(r, 4), t)
 			} else {
 				q.op("VBROADCASTI128", q.src(r, 4), t)
 			}
-			q.op("VPSHUFB", table("quantScaleLow"), t, w)
-			q.op("VPSHUFB", table("quantScaleHigh"), t, t)
-			q.op("VPSRLVD", table("quantScaleShift"), w, w)
-			q.op(q.logic("VPAND"), table("quantScaleMask"), w, w)
+			q.op("VPSHUFB", q.table("quantScaleLow", i), t, w)
+			q.op("VPSHUFB", q.table("quantScaleHigh", i), t, t)
+			q.op("VPSRLVD", q.table("quantScaleShift", i), w, w)
+			q.op(q.logic("VPAND"), q.table("quantScaleMask", i), w, w)
 			q.op("VPSRLD", 2, t, t)
 			q.merge("quantBits45", q.tmp(), q.w(r))
 			q.op("VCVTDQ2PS", w, w)

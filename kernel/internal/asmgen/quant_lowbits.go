@@ -36,6 +36,8 @@ func blockQ2_K(q *quantGen) {
 	}, nil)
 }
 
+var scaleTablesQ3_K = []string{"quantLowBytes", "quantHighBytes", "quantHalves", "quantQuarters", "quantLow4", "quantLow2", "quantThirtyTwo"}
+
 // scalesQ3_K writes the scales to the scratch memory: four bits in the halves of eight bytes, two in the quarters of
 // four.
 func scalesQ3_K(q *quantGen) {
@@ -43,22 +45,21 @@ func scalesQ3_K(q *quantGen) {
 		w, t := q.reg(q.w(r)), q.reg(q.tmp())
 		q.f16(q.src(r, 108), q.own(r, 0))
 		for i := 0; i < 16; i += q.lanes() {
-			table := func(name string) string { return vectorAt(name, i) }
 			if q.wide { // the last 16 bytes of the block
 				q.op("VBROADCASTI32X4", q.src(r, 94), t)
 			} else {
 				q.op("VBROADCASTI128", q.src(r, 94), t)
 			}
-			q.op("VPSHUFB", table("quantLowBytes"), t, w)
-			q.op("VPSHUFB", table("quantHighBytes"), t, t)
-			q.op("VPSRLVD", table("quantHalves"), w, w)
-			q.op(q.logic("VPAND"), "quantLow4<>(SB)", w, w)
-			q.op("VPSRLVD", table("quantQuarters"), t, t)
-			q.op(q.logic("VPAND"), "quantLow2<>(SB)", t, t)
+			q.op("VPSHUFB", q.table("quantLowBytes", i), t, w)
+			q.op("VPSHUFB", q.table("quantHighBytes", i), t, t)
+			q.op("VPSRLVD", q.table("quantHalves", i), w, w)
+			q.op(q.logic("VPAND"), q.table("quantLow4", i), w, w)
+			q.op("VPSRLVD", q.table("quantQuarters", i), t, t)
+			q.op(q.logic("VPAND"), q.table("quantLow2", i), t, t)
 			q.op("VPSLLD", 4, t, t)
 			q.op(q.logic("VPOR"), t, w, w)
 			q.op("VCVTDQ2PS", w, w)
-			q.op("VSUBPS", "quantThirtyTwo<>(SB)", w, w)
+			q.op("VSUBPS", q.table("quantThirtyTwo", i), w, w)
 			q.op("VMULPS", q.reg(q.own(r, 0)), w, w)
 			q.op("VMOVUPS", w, q.scratch(r, 4*i))
 		}
