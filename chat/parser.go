@@ -53,7 +53,7 @@ type Parser struct {
 // reasoning. The reply must be decoded with special tokens kept.
 func (f *Format) Parser(prompt []Segment) *Parser {
 	p := &Parser{f: f, state: (*Parser).begin, starts: f.calls().starts()}
-	if f.kind.thinking != NeverThinks && endsInThought(prompt) {
+	if f.Thinks(prompt) {
 		p.state = (*Parser).reopened
 	}
 	for _, s := range f.Stops() {
