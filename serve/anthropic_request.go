@@ -24,17 +24,19 @@ type turnsJSON struct {
 		Name        string          `json:"name"`
 		Description string          `json:"description"`
 		InputSchema json.RawMessage `json:"input_schema"`
+		Strict      bool            `json:"strict"`
 	} `json:"tools"`
 	ToolChoice *struct {
 		Type            string `json:"type"`
+		Name            string `json:"name"`
 		DisableParallel bool   `json:"disable_parallel_tool_use"`
 	} `json:"tool_choice"`
 	Thinking *struct {
 		Type string `json:"type"`
 	} `json:"thinking"`
 	Output struct {
-		Effort string          `json:"effort"`
-		Format json.RawMessage `json:"format"`
+		Effort string     `json:"effort"`
+		Format formatJSON `json:"format"`
 	} `json:"output_config"`
 }
 
@@ -87,8 +89,8 @@ func (j *turnsJSON) turns() (*request, error) {
 	if err := j.choose(q); err != nil {
 		return nil, err
 	}
-	if len(j.Output.Format) > 0 && string(j.Output.Format) != "null" {
-		return nil, fail(notImplemented, "output_config", "output_config.format is not supported: the model answers in text")
+	if err := j.Output.Format.shape(q, "output_config"); err != nil {
+		return nil, err
 	}
 	switch q.effort {
 	case "", "low", "max":
@@ -155,6 +157,9 @@ func (j *turnsJSON) choose(q *request) error {
 			return fail(malformed, "tools", "tools.%d: name: field required", i)
 		}
 		q.tools = append(q.tools, chat.Tool{Name: t.Name, Description: t.Description, Parameters: t.InputSchema})
+		if t.Strict {
+			q.strict = append(q.strict, t.Name)
+		}
 	}
 	if j.ToolChoice == nil {
 		return nil
@@ -164,8 +169,15 @@ func (j *turnsJSON) choose(q *request) error {
 	case "auto":
 	case "none":
 		q.tools = nil
+	case "any":
+		return q.mustCall("")
+	case "tool":
+		if j.ToolChoice.Name == "" {
+			return fail(malformed, "tool_choice", "tool_choice.name: field required")
+		}
+		return q.mustCall(j.ToolChoice.Name)
 	default:
-		return fail(notImplemented, "tool_choice", "tool_choice can be auto or none: a call cannot be forced")
+		return fail(outOfRange, "tool_choice", "tool_choice.type %q is none of auto, any, tool and none", j.ToolChoice.Type)
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ func TestMessagesRefusals(t *testing.T) {
 		{`{"max_tokens":5,"messages":[{"role":"user","content":7}]}`, 400, "invalid_request_error"},
 		{`{"max_tokens":5,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"url","url":"http://127.0.0.1/"}}]}]}`, 501, "api_error"},
 		{`{"max_tokens":5,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"none","content":"x"}]}]}`, 400, "invalid_request_error"},
-		{ask + `,"tool_choice":{"type":"any"}}`, 501, "api_error"},
+		{ask + `,"tool_choice":{"type":"any"}}`, 400, "invalid_request_error"},
 		{ask + `,"tools":[{"type":"web_search_20250305","name":"web_search"}]}`, 501, "api_error"},
 		{ask + `,"temperature":1.5}`, 400, "invalid_request_error"},
 		{ask + `,"thinking":{"type":"sometimes"}}`, 400, "invalid_request_error"},

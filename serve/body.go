@@ -32,7 +32,30 @@ func (x *exchange) read(v any) error {
 		return fail(malformed, "", "the body could not be read")
 	}
 	x.control.SetReadDeadline(time.Time{}) // from now on reading means to notice that the client goes away
+	if depth(body) > x.server.options.MaxDepth {
+		return fail(malformed, "", "the JSON of the body is nested deeper than %d levels", x.server.options.MaxDepth)
+	}
 	return decode(body, v)
+}
+
+// depth is how deep JSON is nested.
+func depth(body []byte) (most int) {
+	at, quoted := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quoted && c == '\\':
+			i++
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{' || c == '[':
+			at++
+			most = max(most, at)
+		case c == '}' || c == ']':
+			at--
+		}
+	}
+	return most
 }
 
 // decode reads one JSON object and nothing after it.

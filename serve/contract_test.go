@@ -103,7 +103,7 @@ func fields(t reflect.Type) (names []string) {
 func TestContractFields(t *testing.T) {
 	schemas := parseYAML(t, string(specification)).keys["components"].keys["schemas"].keys
 	refused := map[string]bool{ // read only to be refused
-		"functions": true, "modalities": true, "audio": true, "web_search_options": true, "format": true, "images": true, "template": true, "context": true,
+		"functions": true, "modalities": true, "audio": true, "web_search_options": true, "images": true, "template": true, "context": true,
 		"previous_response_id": true, "conversation": true, "prompt": true, "background": true,
 	}
 	for name, v := range map[string]any{

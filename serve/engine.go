@@ -32,7 +32,8 @@ type Model struct {
 	Published time.Time      // of its files
 	Details   Details
 
-	gate *gate
+	gate     *gate
+	grammars *maskers
 }
 
 // Details is what clients show to people.

@@ -3,6 +3,7 @@ package serve
 // The making of an answer: a goroutine that waits for its turn, lets the engine work and puts events into a mailbox.
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -87,6 +88,10 @@ func (j *job) answer(ctx context.Context, choice int) error {
 	q.Text = j.model.Tokenizer.Stream(j.prompt == nil) // the parser needs to see markers, a text shows none
 	q.Token = r.token
 	q.Progress = r.progress
+	matcher, allowed := j.allowed()
+	if allowed != nil {
+		q.Allowed = allowed
+	}
 	result, err := j.model.Engine.Generate(ctx, q, r.text)
 	r.usage.reused = result.Reused
 	switch {
@@ -94,13 +99,13 @@ func (j *job) answer(ctx context.Context, choice int) error {
 		r.finish(finishStop)
 	case errors.Is(err, errOneCall):
 		r.finish(finishCalls)
-	case err != nil:
-		return err
+	case err != nil && !ended(matcher, err):
+		return j.notAllowed(matcher, err)
 	default:
 		if err := r.close(); err != nil && !errors.Is(err, errStopText) && !errors.Is(err, errOneCall) {
 			return err
 		}
-		r.finish(finish(result.FinishReason))
+		r.finish(cmp.Or(finish(result.FinishReason), finishStop))
 	}
 	return nil
 }

@@ -58,8 +58,14 @@ func (j *askJSON) fill(s *Server) (*request, error) {
 			return nil, err
 		}
 	}
-	if f := string(bytes.TrimSpace(j.Format)); f != "" && f != "null" && f != `""` {
-		return nil, fail(notImplemented, "format", "format is not supported: the model answers in text")
+	switch f := string(bytes.TrimSpace(j.Format)); {
+	case f == "", f == "null", f == `""`:
+	case f == `"json"`:
+		q.shape = &shape{param: "format", object: true}
+	case f[0] == '{':
+		q.shape = &shape{param: "format", schema: j.Format}
+	default:
+		return nil, fail(outOfRange, "format", "format is neither \"json\" nor a JSON schema")
 	}
 	return q, j.think(q)
 }

@@ -111,7 +111,7 @@ func TestOllamaRefusals(t *testing.T) {
 		{"/api/chat", `{"model":"actor","messages":[{"role":"king","content":"x"}]}`, 400},
 		{"/api/chat", `{"model":"actor","messages":[{"role":"tool","content":"x"}]}`, 400},
 		{"/api/chat", `{"model":"actor","messages":[{"role":"user","content":"x","images":["eA=="]}]}`, 501},
-		{"/api/chat", told + `,"format":"json"}`, 501},
+		{"/api/chat", told + `,"format":"xml"}`, 400},
 		{"/api/chat", told + `,"think":true}`, 400},
 		{"/api/chat", told + `,"options":{"temperature":-1}}`, 400},
 		{"/api/generate", `{"model":"actor","prompt":"x","template":"{{ .Prompt }}"}`, 501},

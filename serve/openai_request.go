@@ -16,6 +16,7 @@ import (
 
 // samplingJSON are the fields that conversations and texts share.
 type samplingJSON struct {
+	guidedJSON
 	Model            string             `json:"model"`
 	Stream           bool               `json:"stream"`
 	StreamOptions    *streamOptions     `json:"stream_options"`
@@ -91,7 +92,7 @@ func (j *samplingJSON) fill(q *request) error {
 		}
 		q.sampling.bias[int32(id)] = bias
 	}
-	return nil
+	return j.guidedJSON.shape(q)
 }
 
 // limit reads a limit of tokens.
@@ -109,7 +110,6 @@ func limit(q *request, name string, n *int) error {
 // chatJSON is the body of chat/completions.
 type chatJSON struct {
 	samplingJSON
-	guidedJSON
 	Messages            []messageJSON   `json:"messages"`
 	MaxCompletionTokens *int            `json:"max_completion_tokens"`
 	Logprobs            bool            `json:"logprobs"`
@@ -211,10 +211,7 @@ func (j *chatJSON) choose(q *request) error {
 	if err := q.chooseTool(j.ToolChoice); err != nil {
 		return err
 	}
-	if err := j.ResponseFormat.shape(q, "response_format"); err != nil {
-		return err
-	}
-	return j.guidedJSON.shape(q)
+	return j.ResponseFormat.shape(q, "response_format")
 }
 
 // toolJSON is a tool that may be strict: its arguments follow its schema.

@@ -354,8 +354,19 @@ func TestOpenAIRefusals(t *testing.T) {
 		{hello + `,"logit_bias":{"5":1e9}}`, 400, "invalid_request_error", "invalid_value", "logit_bias"},
 		{hello + `,"top_logprobs":21,"logprobs":true}`, 400, "invalid_request_error", "invalid_value", "top_logprobs"},
 		{hello + `,"top_logprobs":2}`, 400, "invalid_request_error", "invalid_value", "top_logprobs"},
-		{hello + `,"tool_choice":"required"` + weather + `}`, 501, "not_implemented_error", "not_implemented", "tool_choice"},
-		{hello + `,"response_format":{"type":"json_object"}}`, 501, "not_implemented_error", "not_implemented", "response_format"},
+		{hello + `,"tool_choice":"required"}`, 400, "invalid_request_error", "invalid_value", "tool_choice"},
+		{hello + `,"tool_choice":{"type":"function","function":{"name":"gone"}}` + weather + `}`, 400, "invalid_request_error", "invalid_value", "tool_choice"},
+		{hello + `,"response_format":{"type":"poem"}}`, 400, "invalid_request_error", "invalid_value", "response_format"},
+		{hello + `,"response_format":{"type":"json_schema","json_schema":{"name":"x"}}}`, 400, "invalid_request_error", "", "response_format"},
+		{hello + `,"response_format":{"type":"json_schema","json_schema":{"schema":{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/a"}}}}}}`, 400, "invalid_request_error", "invalid_value", "response_format"},
+		{hello + `,"response_format":{"type":"json_schema","json_schema":{"strict":true,"schema":{"type":"object","properties":{"a":{}}}}}}`, 400, "invalid_request_error", "invalid_value", "response_format"},
+		{hello + `,"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object","properties":{"a":{"$ref":"#"}},"required":["a"]}}}}`, 400, "invalid_request_error", "invalid_value", "response_format"},
+		{hello + `,"guided_regex":"a{1,1000000000}"}`, 400, "invalid_request_error", "invalid_value", "guided_regex"},
+		{hello + `,"guided_regex":"("}`, 400, "invalid_request_error", "invalid_value", "guided_regex"},
+		{hello + `,"guided_grammar":"root ::= root"}`, 400, "invalid_request_error", "invalid_value", "guided_grammar"},
+		{hello + `,"guided_regex":"a","guided_choice":["b"]}`, 400, "invalid_request_error", "invalid_value", "guided_choice"},
+		{hello + `,"guided_regex":"` + strings.Repeat("a", 300<<10) + `"}`, 400, "invalid_request_error", "invalid_value", "guided_regex"},
+		{hello + `,"response_format":{"type":"json_object"},"logit_bias":{` + everyID(-100) + `}}`, 400, "invalid_request_error", "invalid_value", "logit_bias"},
 		{hello + `,"modalities":["text","audio"]}`, 501, "not_implemented_error", "not_implemented", "modalities"},
 		{hello + `,"functions":[]}`, 501, "not_implemented_error", "not_implemented", "functions"},
 		{hello + `,"reasoning_effort":"enormous"}`, 400, "invalid_request_error", "invalid_value", "reasoning_effort"},
@@ -414,4 +425,13 @@ func TestModelsAndHealth(t *testing.T) {
 	if status, _, text := s.ask("GET", "/v1/responses", ""); status != 404 || at(t, object(t, text), "error", "code") != "unknown_url" {
 		t.Errorf("%d %s", status, text)
 	}
+}
+
+// everyID biases all tokens of the actor alike.
+func everyID(bias int) string {
+	list := make([]string, 320)
+	for i := range list {
+		list[i] = fmt.Sprintf(`"%d":%d`, i, bias)
+	}
+	return strings.Join(list, ",")
 }

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/haenyeo/haenyeo/chat"
+	"github.com/haenyeo/haenyeo/grammar"
 	"github.com/haenyeo/haenyeo/infer"
 	"github.com/haenyeo/haenyeo/tokenizer"
 )
@@ -33,6 +34,9 @@ type prepared struct {
 	prompt []chat.Segment // of a conversation, nil of a text
 	thinks bool           // reasoning is expected first
 	ask    infer.Request
+
+	masker  *grammar.Masker // of the answer, nil: it is free
+	demands bool            // the client asks for it
 }
 
 // prepare finds what is wrong with a request before anybody waits for it.
@@ -57,6 +61,9 @@ func (s *Server) prepare(q *request) (*prepared, error) {
 	if len(ids) == 0 {
 		return nil, fail(outOfRange, "prompt", "the prompt is empty")
 	}
+	if most := s.options.MaxTokens; most > 0 && len(ids) > most {
+		return nil, fail(tooLong, "messages", "the prompt has %d tokens, and this server takes at most %d: shorten it", len(ids), most)
+	}
 	if len(ids) >= m.Context {
 		return nil, fail(tooLong, "messages", "the prompt has %d tokens, and the context of model %q holds %d: shorten it", len(ids), m.Name, m.Context)
 	}
@@ -73,7 +80,7 @@ func (s *Server) prepare(q *request) (*prepared, error) {
 	if p.ask.Sampling, err = q.sampling.over(m); err != nil {
 		return nil, err
 	}
-	return p, p.constrain()
+	return p, p.constrain(s)
 }
 
 // find looks a model up. A client that names none gets the first.
@@ -166,6 +173,9 @@ func (p *prepared) encode(s *Server) ([]int32, error) {
 		return nil, fail(outOfRange, "tools", "model %q knows no tools: leave them out", m.Name)
 	}
 	o := chat.Options{Tools: p.tools, Effort: p.effort}
+	if strings.HasPrefix(m.Format.Name(), "v4") || m.Format.Name() == "v3.2" {
+		o.ResponseFormat = p.shape.told()
+	}
 	switch how := m.Format.Thinking(); {
 	case how == chat.AlwaysThinks && p.thinking != nil && !*p.thinking:
 		return nil, fail(outOfRange, "thinking", "model %q always thinks before it answers: thinking cannot be disabled", m.Name)

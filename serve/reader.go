@@ -117,7 +117,7 @@ func (r *reader) content(text string) error {
 }
 
 func (r *reader) show(text string) {
-	if r.usage.reasoning > 0 {
+	if r.usage.reasoning > 0 || r.inThought() {
 		text = r.trim(text)
 	}
 	if text != "" {

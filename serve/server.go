@@ -23,10 +23,14 @@ type Options struct {
 	Origins  []string      // servers whose pages may ask: https://example.org
 	Queue    int           // requests that may wait for a model: 64
 	MaxBody  int64         // bytes of a request: 32 MiB
+	MaxDepth int           // of the JSON of a request: 200
 	BodyTime time.Duration // until it has come: a minute
 	Deadline time.Duration // until an answer is complete, waiting included; 0: none
 	Stall    time.Duration // that a client may take nothing of its answer: half a minute
 	Drain    time.Duration // that answers under way have left when the server ends: half a minute
+
+	MaxTokens int // of a prompt; 0: what the context has room for
+	MaxSchema int // bytes of a schema, grammar or pattern; four times as many of all tools together: 256 KiB
 
 	// KeepAlive is how long a stream is silent before it says that it is still there: ten seconds.
 	KeepAlive time.Duration
@@ -53,6 +57,8 @@ func New(models []*Model, o Options) (*Server, error) {
 	}
 	def(&o.Queue, 64)
 	def(&o.MaxBody, 32<<20)
+	def(&o.MaxDepth, 200)
+	def(&o.MaxSchema, 256<<10)
 	def(&o.BodyTime, time.Minute)
 	def(&o.Stall, 30*time.Second)
 	def(&o.Drain, 30*time.Second)
@@ -71,6 +77,7 @@ func New(models []*Model, o Options) (*Server, error) {
 		}
 		served := *m
 		served.gate = newGate(max(1, m.Parallel), o.Queue)
+		served.grammars = &maskers{}
 		s.models = append(s.models, &served)
 	}
 	s.routed = s.handler()

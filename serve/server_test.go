@@ -128,6 +128,20 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+func TestDepth(t *testing.T) {
+	for text, want := range map[string]int{``: 0, `{}`: 1, `{"a":[[1],{"b":"[[[{{\\\"[["}]}`: 3, `}}}[`: 0, `"[`: 0} {
+		if got := depth([]byte(text)); got != want {
+			t.Errorf("%s: %d", text, got)
+		}
+	}
+	s := play(t, "v3", "ok", func(o *Options, _ *Model) { o.MaxDepth = 10 })
+	deep := hello + `,"metadata":` + strings.Repeat("[", 10) + strings.Repeat("]", 10) + `}`
+	if status, e := s.refused("/v1/chat/completions", deep); status != 400 || !strings.Contains(at(t, e, "error", "message").(string), "deeper than 10") {
+		t.Errorf("%d %v", status, e)
+	}
+	s.post("/v1/chat/completions", strings.Replace(deep, "[]", "", 1))
+}
+
 // A body that never comes is not waited for.
 func TestSlowBody(t *testing.T) {
 	s := play(t, "v3", "ok", func(o *Options, _ *Model) { o.BodyTime = 50 * time.Millisecond })

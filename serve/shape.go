@@ -15,9 +15,30 @@ type shape struct {
 	param   string // the client's name for it
 	object  bool   // any JSON object
 	schema  json.RawMessage
+	strict  bool   // schema keeps the rules of strict mode; others may hold what cannot be enforced
 	grammar string // GBNF
 	pattern string
 	choices []string
+}
+
+// told is the schema that models are told of that were trained to follow one.
+func (s *shape) told() json.RawMessage {
+	switch {
+	case s == nil:
+		return nil
+	case s.object:
+		return json.RawMessage(`{"type":"object"}`)
+	}
+	return s.schema
+}
+
+// size is how many bytes describe it.
+func (s *shape) size() int {
+	n := len(s.schema) + len(s.grammar) + len(s.pattern)
+	for _, c := range s.choices {
+		n += len(c)
+	}
+	return n
 }
 
 // formatJSON is response_format of chat/completions and text.format of responses, which has the fields of json_schema
@@ -38,9 +59,9 @@ type schemaJSON struct {
 
 // shape reads the format into a request.
 func (f *formatJSON) shape(q *request, param string) error {
-	schema := f.Schema
+	schema, strict := f.Schema, f.Strict
 	if f.JSONSchema != nil {
-		schema = f.JSONSchema.Schema
+		schema, strict = f.JSONSchema.Schema, f.JSONSchema.Strict
 	}
 	switch f.Type {
 	case "", "text":
@@ -56,7 +77,7 @@ func (f *formatJSON) shape(q *request, param string) error {
 	default:
 		return fail(outOfRange, param, "%s %q is none of text, json_object and json_schema", param, f.Type)
 	}
-	return q.shaped(&shape{param: param, schema: schema})
+	return q.shaped(&shape{param: param, schema: schema, strict: strict != nil && *strict})
 }
 
 // guidedJSON are the fields that vLLM and llama.cpp have for the form of an answer.
