@@ -76,6 +76,12 @@ func (a *arena) rewind(m mark) { a.nf, a.ni, a.spillF, a.spillI = m.nf, m.ni, m.
 // reset takes everything back and makes room for the most that was ever taken at once.
 func (a *arena) reset() {
 	a.rewind(mark{})
+	a.grow()
+}
+
+// grow makes room for the most that was ever taken at once. What was handed out stays where it is: between two layers
+// of the first walk it keeps the second from leaving as much garbage as the first.
+func (a *arena) grow() {
 	if a.needF > len(a.f) {
 		a.f = make([]float32, a.needF+a.needF/8)
 	}

@@ -319,6 +319,7 @@ func (n *Net) walk(ctx context.Context, spans []span, layers []layer) error {
 		p.layer = i
 		p.enter(Small)
 		l.forward(p, i)
+		p.grow()
 		if p.err != nil {
 			return fmt.Errorf("forward: layer %d: %w", i, p.err)
 		}

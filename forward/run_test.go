@@ -284,6 +284,30 @@ func TestDecodingIsQuiet(t *testing.T) {
 	})
 }
 
+// The first walk is the one that finds out how much room it takes: from its second layer on it leaves no garbage.
+func TestFirstWalkGrowsOnce(t *testing.T) {
+	deep := *shapes["llama"]
+	deep.NumHiddenLayers = 40
+	n := fromModel(t, random(t, &deep, model.Options{}), Options{})
+	c := newCache(t, n, 300)
+	if err := c.reserve(256); err != nil {
+		t.Fatal(err)
+	}
+	steps := []*Step{{Cache: c, Tokens: randomTokens(1, 256, n.cfg.VocabSize)}}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := n.Run(context.Background(), steps); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	arena := 4 * uint64(len(n.pass.f))
+	if made := after.TotalAlloc - before.TotalAlloc; arena == 0 || made > 8*arena {
+		t.Errorf("the first walk of 40 layers made %d bytes, its arena has %d", made, arena)
+	} else {
+		t.Logf("%d bytes, arena %d", made, arena)
+	}
+}
+
 // The bits do not depend on the number of threads.
 func TestThreads(t *testing.T) {
 	for name, c := range shapes {

@@ -1,4 +1,4 @@
-// This file holds TokenBytes, what one token costs in reading weights.
+// This file holds how many bytes weights take, and how many of them one token meets.
 
 package weights
 
@@ -24,4 +24,14 @@ func (s *Source) TokenBytes() int64 {
 		all += experts / int64(e) * int64(s.cfg.NumExpertsPerTok)
 	}
 	return all
+}
+
+// Bytes is how many bytes of weights the configuration asks for.
+func (s *Source) Bytes() (sum int64) {
+	for want := range Expected(s.cfg) {
+		if t, ok := s.files.find(want.Name); ok {
+			sum += int64(len(t.data))
+		}
+	}
+	return sum
 }

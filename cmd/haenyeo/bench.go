@@ -4,17 +4,13 @@ import (
 	"fmt"
 	"runtime"
 
-	"github.com/haenyeo/haenyeo/create"
-	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/internal/bench"
-	"github.com/haenyeo/haenyeo/kernel"
-	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/optim"
 	"github.com/haenyeo/haenyeo/tokenizer"
-	"github.com/haenyeo/haenyeo/weights"
 )
 
 type benchCmd struct {
+	Model     benchModelCmd     `cmd:"" default:"withargs" help:"All that running a model takes; bench MODEL is the same."`
 	Train     benchTrainCmd     `cmd:"" help:"Whole training steps of a preset on random tokens."`
 	Decode    benchDecodeCmd    `cmd:"" help:"Making one token after the other."`
 	Prefill   benchPrefillCmd   `cmd:"" help:"Reading a prompt."`
@@ -23,7 +19,7 @@ type benchCmd struct {
 }
 
 func (benchCmd) Help() string {
-	return "Best and median of several runs on this machine as it is now: what else runs makes them smaller.\n\nExample:\n\n\thaenyeo bench train --preset S"
+	return "Best and median of several runs on this machine as it is now: what else runs makes them smaller.\n\nExample:\n\n\thaenyeo bench my-model\n\thaenyeo bench train --preset S"
 }
 
 // measure prints one result, or passes the error on.
@@ -70,76 +66,6 @@ func (c *benchTrainCmd) Run(a *app) error {
 	return a.measure(bench.Train(a.ctx, e, bench.Training{
 		Preset: c.Preset, Batch: c.Batch, Seq: c.Seq, Steps: c.Steps, DType: parseDType(c.DType), Optimizer: optim.Kind(c.Optimizer),
 	}))
-}
-
-// running are the flags of decode and prefill.
-type running struct {
-	Model  string `arg:"" optional:"" help:"Model directory or .gguf file. Default: preset S with random weights."`
-	DType  string `name:"dtype" enum:"bf16,f32" default:"bf16" placeholder:"NAME" help:"Arithmetic of matrix products: bf16 or f32. Default: ${default}."`
-	Prompt int    `placeholder:"N" help:"Tokens of the prompt."`
-	Runs   int    `default:"5" placeholder:"N" help:"Runs that count. Default: ${default}."`
-}
-
-// run measures with the model of the flags.
-func (c *running) run(a *app, f func(e *kernel.Engine, net *forward.Net, bytes int64) (bench.Result, error)) error {
-	if c.Runs < 1 || c.Prompt < 0 {
-		return misuse("--runs and --prompt: at least 1")
-	}
-	if c.Model != "" {
-		m, err := a.open(c.Model, arithmetic{DType: c.DType})
-		if err != nil {
-			return err
-		}
-		defer m.Close()
-		return a.measure(f(m.Engine(), m.Net(), m.Source().TokenBytes()))
-	}
-	e, err := a.compute()
-	if err != nil {
-		return err
-	}
-	cfg, err := create.Preset("S", 0)
-	if err != nil {
-		return err
-	}
-	cfg.MaxPositionEmbeddings = 4096
-	m, err := model.New(&cfg, e, model.Options{})
-	if err != nil {
-		return err
-	}
-	m.Init(1)
-	src := weights.FromModel(m)
-	net, err := forward.New(src, e, forward.Options{DType: parseDType(c.DType)})
-	if err != nil {
-		return err
-	}
-	return a.measure(f(e, net, src.TokenBytes()))
-}
-
-type benchDecodeCmd struct {
-	running
-	New int `default:"64" placeholder:"N" help:"Tokens to make. Default: ${default}."`
-}
-
-func (benchDecodeCmd) Help() string {
-	return "The share of the peak is that of the bandwidth at which the active weights could be read from memory; a model that fits the caches exceeds it.\n\nExample:\n\n\thaenyeo bench decode my-model"
-}
-
-func (c *benchDecodeCmd) Run(a *app) error {
-	return c.run(a, func(e *kernel.Engine, net *forward.Net, bytes int64) (bench.Result, error) {
-		return bench.Decode(a.ctx, e, net, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 32), New: c.New, Runs: c.Runs, TokenBytes: bytes})
-	})
-}
-
-type benchPrefillCmd struct{ running }
-
-func (benchPrefillCmd) Help() string {
-	return "The share of the peak counts two operations for each parameter that a token meets.\n\nExample:\n\n\thaenyeo bench prefill my-model --prompt 512"
-}
-
-func (c *benchPrefillCmd) Run(a *app) error {
-	return c.run(a, func(e *kernel.Engine, net *forward.Net, bytes int64) (bench.Result, error) {
-		return bench.Prefill(a.ctx, e, net, bench.Running{DType: parseDType(c.DType), Prompt: or(c.Prompt, 512), Runs: c.Runs})
-	})
 }
 
 type benchTokenizerCmd struct {
