@@ -54,7 +54,7 @@ func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
 	if err := r.suits(cfg); err != nil {
 		return train.Done{}, err
 	}
-	if err := r.lookAtOut(); err != nil {
+	if err := r.lookAtOut(ctx); err != nil {
 		return train.Done{}, err
 	}
 	d, err := r.open(ctx, cfg)
@@ -170,11 +170,11 @@ func fits(cfg *model.Config, batch, seq int) error {
 }
 
 // lookAtOut refuses an output directory that holds something else, or is part of the data.
-func (r *PretrainRequest) lookAtOut() error {
+func (r *PretrainRequest) lookAtOut(ctx context.Context) error {
 	if r.Out == "" {
 		return nil
 	}
-	if err := corpus.Apart(r.Out, r.Data); err != nil {
+	if err := corpus.Apart(ctx, r.Out, r.Data); err != nil {
 		return err
 	}
 	vacant, other, err := train.Vacant(r.Out)

@@ -3,15 +3,17 @@
 package corpus
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
 // Apart refuses an output directory inside the text at paths: who reads the text again, to resume for
 // one, would find there what was not there before. It also refuses an empty path, which names nothing.
-func Apart(out string, paths []string) error {
+func Apart(ctx context.Context, out string, paths []string) error {
 	to, err := resolved(out)
 	if err != nil {
 		return fmt.Errorf("corpus: output directory: %w", err)
@@ -24,17 +26,31 @@ func Apart(out string, paths []string) error {
 		if err != nil {
 			return fmt.Errorf("corpus: data: %w", err)
 		}
+		inside := fmt.Errorf("corpus: the output directory %q lies inside the data %q: choose an --out elsewhere", out, p)
 		// A pattern matches directories too, and what is in them is read.
 		for at := to; ; at = filepath.Dir(at) {
 			if match, err := filepath.Match(in, at); at == in || err == nil && match {
-				return fmt.Errorf("corpus: the output directory %q lies inside the data %q: choose an --out elsewhere", out, p)
+				return inside
+			}
+			if at == filepath.Dir(at) {
+				break
+			}
+		}
+		// Links inside lead to further directories.
+		l := &lister{ctx: ctx, seen: map[string]bool{}}
+		if l.argument(p) != nil {
+			continue // who reads it will say so
+		}
+		for at := to; ; at = filepath.Dir(at) {
+			if slices.Contains(l.dirs, at) {
+				return inside
 			}
 			if at == filepath.Dir(at) {
 				break
 			}
 		}
 	}
-	return nil
+	return ctx.Err()
 }
 
 var errEmptyPath = errors.New(`corpus: one of the paths of the data is empty (""): give a file, a directory or a glob of text`)

@@ -587,3 +587,14 @@ func FuzzText(f *testing.F) {
 		}
 	})
 }
+
+// A link to itself is named, with what to do; inside a directory it is left out.
+func TestLinkToItself(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.Symlink("self", "self"); err != nil {
+		t.Skip("no symbolic links here:", err)
+	}
+	if _, err := Open(t.Context(), []string{"self"}, Options{}); err == nil || !strings.Contains(err.Error(), `"self" is a link that leads nowhere`) || !strings.Contains(err.Error(), "leave it out") {
+		t.Errorf("%v", err)
+	}
+}

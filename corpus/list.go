@@ -68,6 +68,7 @@ type lister struct {
 	ctx   context.Context
 	files []entry
 	skip  []Skip
+	dirs  []string        // real paths of the directories
 	seen  map[string]bool // real paths of files and directories
 	root  string          // directory being walked, as given
 }
@@ -131,6 +132,9 @@ func (l *lister) add(p string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("corpus: %q is a link to nothing: repair it or leave it out", p)
 	}
+	if info, lstat := os.Lstat(p); err != nil && lstat == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return fmt.Errorf("corpus: %q is a link that leads nowhere (%w): repair it or leave it out", p, err)
+	}
 	if err != nil {
 		return fmt.Errorf("corpus: %q: %w", p, err)
 	}
@@ -150,6 +154,7 @@ func (l *lister) add(p string) error {
 			l.root = filepath.Base(real)
 			defer func() { l.root = "" }()
 		}
+		l.dirs = append(l.dirs, real)
 		return l.directory(p)
 	}
 	if !info.Mode().IsRegular() {

@@ -25,7 +25,7 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 	if err != nil {
 		return train.Done{}, err
 	}
-	if err := corpus.Apart(r.Out, r.Data); err != nil {
+	if err := corpus.Apart(ctx, r.Out, r.Data); err != nil {
 		return train.Done{}, err
 	}
 	if rec != nil {
@@ -61,14 +61,20 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 	if err != nil {
 		return train.Done{}, err
 	}
+	if got := m.tok.VocabSize(); got != p.config.VocabSize {
+		// From here on the plan is of the model that is trained: a resumed run is compared with it.
+		r.logger().Warn("create: the text supports only a smaller vocabulary, so the model is smaller than planned", "planned", p.config.VocabSize, "got", got)
+		p.config.VocabSize = got
+		if r.Emit != nil {
+			r.Emit(p.event())
+		}
+	}
 	return trainModel(ctx, &r, rec, m)
 }
 
 // trainModel trains what was planned on what was prepared.
 func trainModel(ctx context.Context, r *Request, rec *record, m *material) (train.Done, error) {
 	p := &rec.Plan
-	cfg := p.config
-	cfg.VocabSize = m.tok.VocabSize()
 	bos, eos := -1, []int(nil)
 	if id, ok := m.tok.BOS(); ok {
 		bos = int(id)
@@ -76,6 +82,7 @@ func trainModel(ctx context.Context, r *Request, rec *record, m *material) (trai
 	if id, ok := m.tok.EOS(); ok {
 		eos = []int{int(id)}
 	}
+	cfg := p.config
 	cfg.BOSTokenID, cfg.EOSTokenID = bos, eos
 	debug.FreeOSMemory() // what the preparation took is not needed any more
 	net, err := openModel(&cfg, r.Engine, p.Options)

@@ -279,11 +279,6 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 		t.Chdir(t.TempDir())                                                      // from anywhere
 	}
 	wrong := r
-	wrong.Seed = 9
-	if _, err := Run(context.Background(), wrong); err == nil || !strings.Contains(err.Error(), "seed") {
-		t.Errorf("another seed: %v", err)
-	}
-	wrong = r
 	wrong.Data = []string{text(t, 300)}
 	if _, err := Run(context.Background(), wrong); err == nil || !strings.Contains(err.Error(), "is not that") {
 		t.Errorf("other text: %v", err)
@@ -302,6 +297,123 @@ func TestInterruptedRunIsResumed(t *testing.T) {
 	}
 	if string(a) != string(b) {
 		t.Error("the resumed run's model differs from the uninterrupted one's")
+	}
+}
+
+// monotone writes n documents of so few words that they support no usual vocabulary, and returns
+// their path.
+func monotone(t *testing.T, n int) string {
+	t.Helper()
+	var b strings.Builder
+	words := []string{"sea", "wind", "turn", "dive", "home", "whistle", "long", "up"}
+	for i := range n {
+		b.WriteString("{\"text\":\"a")
+		for d := range 20 {
+			b.WriteString(" " + words[(i>>(3*(d%4))+d)%len(words)])
+		}
+		b.WriteString("\"}\n")
+	}
+	path := filepath.Join(t.TempDir(), "text.jsonl")
+	if err := os.WriteFile(path, []byte(b.String()), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestSmallerVocabularyThanPlanned: what the plan, the log, the card and a resumed run count is the
+// model that is trained, and a run that was killed before its first checkpoint can be resumed.
+func TestSmallerVocabularyThanPlanned(t *testing.T) {
+	r := request(t)
+	r.Data, r.Config, r.Size, r.Steps = []string{monotone(t, 1200)}, nil, "nano", 2
+	killed := filepath.Join(t.TempDir(), "killed")
+	var said strings.Builder
+	r.Logger = slog.New(slog.NewTextHandler(&said, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	var plans []train.Plan
+	r.Emit = func(e train.Event) {
+		switch e := e.(type) {
+		case train.Plan:
+			plans = append(plans, e)
+		case train.Step:
+			if e.Step == 1 {
+				if err := os.CopyFS(killed, os.DirFS(r.Out)); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	if _, err := Run(context.Background(), r); err != nil {
+		t.Fatal(err)
+	}
+	m, err := model.Open(r.Out, r.Engine, model.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	total, active := m.Config().Sizes()
+	if m.Config().VocabSize >= smallestVocab {
+		t.Fatalf("a vocabulary of %d: the text of this test has too many words", m.Config().VocabSize)
+	}
+	if n := len(plans); n != 2 || plans[0].Params <= total || plans[n-1].Params != total || plans[n-1].Active != active {
+		t.Errorf("plans %+v of a model of %d parameters", plans, total)
+	}
+	if !strings.Contains(said.String(), "smaller vocabulary") {
+		t.Errorf("said %q", said.String())
+	}
+	events, err := train.ReadLog(filepath.Join(r.Out, train.LogName))
+	if err != nil || len(events) == 0 {
+		t.Fatal(err)
+	}
+	if p, ok := events[0].(train.Plan); !ok || p.Params != total {
+		t.Errorf("the log begins with %+v; the model has %d parameters", events[0], total)
+	}
+	again := Request{Out: killed, Resume: true, Engine: r.Engine, Logger: slog.New(slog.DiscardHandler)}
+	if _, err := Run(context.Background(), again); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := modelBytes(t, r.Out), modelBytes(t, killed); a != b {
+		t.Error("the resumed run's model differs from the uninterrupted one's")
+	}
+}
+
+func modelBytes(t *testing.T, dir string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestFlagsOfAResumedRun: what is given must be what the run was begun with, chosen or measured.
+func TestFlagsOfAResumedRun(t *testing.T) {
+	chosen := record{Request: Request{Seed: 3, Budget: 10 * time.Minute}, Plan: plan{Preset: "nano", Vocab: 3264, Options: train.Options{Steps: 70}}}
+	chosen.Plan.config.VocabSize = 3000
+	counted := record{Request: Request{Steps: 70}, Plan: chosen.Plan}
+	for _, c := range []struct {
+		rec  record
+		r    Request
+		want string // "": agrees
+	}{
+		{chosen, Request{}, ""},
+		{chosen, Request{Seed: 3}, ""},
+		{chosen, Request{Seed: 9}, "seed 3, not 9"},
+		{chosen, Request{SeedGiven: true}, "seed 3, not 0"},
+		{chosen, Request{Size: "nano", Vocab: 3264}, ""},
+		{chosen, Request{Vocab: 3000}, ""}, // what it became
+		{chosen, Request{Vocab: 4096}, "vocabulary of 3000, not 4096"},
+		{chosen, Request{Size: "S"}, "size nano, not S"},
+		{chosen, Request{Budget: 10 * time.Minute}, ""},
+		{chosen, Request{Budget: 5 * time.Minute}, "a budget of 10m0s, not 5m0s"},
+		{chosen, Request{Steps: 70}, ""},
+		{chosen, Request{Steps: 7}, "steps 70, not 7"},
+		{counted, Request{Steps: 70}, ""},
+		{counted, Request{SeedGiven: true}, ""},
+		{counted, Request{Budget: DefaultBudget}, "a number of steps, 70, not a budget of 5m0s"},
+		{counted, Request{Config: tiny()}, "--config"},
+	} {
+		err := c.rec.agrees(&c.r)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("begun with %+v, resumed with %+v: %v, want %q", c.rec.Request, c.r, err, c.want)
+		}
 	}
 }
 
@@ -329,6 +441,18 @@ func TestOtherShapes(t *testing.T) {
 		m, err := model.Open(r.Out, r.Engine, model.Options{MTP: cfg == mtp})
 		if err != nil || m.Config().ModelType != cfg.ModelType {
 			t.Error(err)
+		}
+		card, err := os.ReadFile(filepath.Join(r.Out, "README.md"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, word := range []string{"DeepSeek-V3 architecture", "deepseek_v3", "mixture-of-experts", "multi-head-latent-attention"} {
+			if strings.Contains(string(card), word) != (cfg == mtp) {
+				t.Errorf("%s: the card and %q:\n%s", cfg.ModelType, word, card)
+			}
+		}
+		if !strings.Contains(string(card), cfg.ModelType) {
+			t.Errorf("the card does not say that it is a %s", cfg.ModelType)
 		}
 	}
 }

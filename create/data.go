@@ -114,7 +114,6 @@ func learn(ctx context.Context, r *Request, c *corpus.Corpus, p *plan) (*tokeniz
 	})
 	var short *tokenizer.ShortVocabularyError
 	if errors.As(err, &short) && !p.Fixed {
-		r.logger().Info("create: the text supports only a smaller vocabulary", "asked", short.Asked, "got", short.Got)
 		return short.Tokenizer, nil
 	}
 	return t, err

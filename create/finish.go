@@ -99,6 +99,7 @@ func tell(dir string, cfg *model.Config, m *material) (*report.Run, error) {
 	r.Name = name
 	r.Machine = fmt.Sprintf("%s, %d threads, kernels %s", cmp.Or(cpu.Name(), runtime.GOARCH), m.threads, m.tier)
 	r.Software = software()
+	r.Architecture, r.Tags = architecture(cfg)
 	r.Config = shape(cfg)
 	r.Commands = []report.Command{
 		{What: "Continue a text", Line: fmt.Sprintf("haenyeo generate %s --prompt 'Once upon a time'", name)},
@@ -116,10 +117,32 @@ func software() string {
 	return "haenyeo " + version
 }
 
+// architecture names what kind of model it is, in words and as tags of the hub.
+func architecture(c *model.Config) (words string, tags []string) {
+	tags = []string{c.ModelType}
+	switch c.ModelType {
+	case "deepseek_v3":
+		if c.NRoutedExperts > 0 && c.FirstKDenseReplace < c.NumHiddenLayers {
+			tags = append(tags, "mixture-of-experts")
+		}
+		return "DeepSeek-V3", append(tags, "multi-head-latent-attention")
+	case "qwen2":
+		words = "Qwen2"
+	case "qwen3":
+		words = "Qwen3"
+	default:
+		words = "Llama"
+	}
+	return words, append(tags, "dense")
+}
+
 // shape is the configuration as the card shows it.
 func shape(c *model.Config) []report.Setting {
 	n := func(name string, v int) report.Setting { return report.Setting{Name: name, Value: strconv.Itoa(v)} }
 	s := []report.Setting{n("vocabulary", c.VocabSize), n("hidden size", c.HiddenSize), n("layers", c.NumHiddenLayers), n("heads", c.NumAttentionHeads)}
+	if c.NumKeyValueHeads > 0 && c.ModelType != "deepseek_v3" {
+		s = append(s, n("key and value heads", c.NumKeyValueHeads))
+	}
 	if c.NRoutedExperts > 0 {
 		s = append(s, n("query rank", c.QLoraRank), n("key and value rank", c.KVLoraRank), n("routed experts", c.NRoutedExperts),
 			n("experts per token", c.NumExpertsPerTok), n("shared experts", c.NSharedExperts), n("expert width", c.MoEIntermediateSize))

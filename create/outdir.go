@@ -123,16 +123,19 @@ func (rec *record) agrees(r *Request) error {
 	differs := func(what string, was, now any) error {
 		return fmt.Errorf("create: the run in %q was begun with %s %v, not %v: leave the flag out to resume it, or choose another --out", r.Out, what, was, now)
 	}
+	p := &rec.Plan
 	switch {
+	case r.Budget > 0 && was.Steps > 0:
+		return differs("a number of steps,", was.Steps, fmt.Sprintf("a budget of %v", r.Budget))
 	case r.Budget > 0 && r.Budget != was.budget():
 		return differs("a budget of", was.budget(), r.Budget)
-	case r.Steps > 0 && r.Steps != was.Steps:
-		return differs("steps", was.Steps, r.Steps)
-	case r.Size != was.Size && r.Size != "":
-		return differs("size", rec.Plan.Preset, r.Size)
-	case r.Vocab > 0 && r.Vocab != was.Vocab:
-		return differs("vocabulary", rec.Plan.Vocab, r.Vocab)
-	case r.Seed > 0 && r.Seed != was.Seed:
+	case r.Steps > 0 && r.Steps != p.Options.Steps: // those of a budget are as good when named
+		return differs("steps", p.Options.Steps, r.Steps)
+	case r.Size != "" && r.Size != p.Preset: // auto chose one
+		return differs("size", p.Preset, r.Size)
+	case r.Vocab > 0 && r.Vocab != p.Vocab && r.Vocab != p.config.VocabSize:
+		return differs("a vocabulary of", p.config.VocabSize, r.Vocab)
+	case (r.Seed > 0 || r.SeedGiven) && r.Seed != was.Seed:
 		return differs("seed", was.Seed, r.Seed)
 	case r.Config != nil:
 		return fmt.Errorf("create: the run in %q has its configuration: leave --config out to resume it", r.Out)

@@ -33,7 +33,7 @@ type plan struct {
 	Epochs     float64       `json:"epochs"`
 	Capped     bool          `json:"capped"` // the budget was more than the text is good for
 
-	config model.Config // for Vocab
+	config model.Config // for Vocab, then for the vocabulary that was learned
 }
 
 const (

@@ -27,7 +27,9 @@ type Request struct {
 	Vocab  int           `json:"vocab,omitempty"`  // 0: by size and amount of text
 	Seed   uint64        `json:"seed,omitempty"`
 	Steps  int           `json:"steps,omitempty"` // instead of a budget
-	Resume bool          `json:"-"`               // continue the run in Out
+	Resume bool          `json:"-"`               // continue the run in Out; what is given must be what it was begun with
+
+	SeedGiven bool `json:"-"` // Seed is meant even where it is 0, which Resume otherwise takes for not given
 
 	Engine   *kernel.Engine                   `json:"-"`
 	Emit     func(train.Event)                `json:"-"` // nil: nobody watches

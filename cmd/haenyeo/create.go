@@ -19,14 +19,17 @@ type making struct {
 	Size   string         `enum:"nano,S,M,auto," default:"" placeholder:"NAME" help:"nano, S, M or auto. Default: auto, the best for the budget."`
 	Config string         `placeholder:"FILE" help:"config.json of the shape to make, instead of a size."`
 	Vocab  int            `placeholder:"N" help:"Tokens of the vocabulary. Default: by size and amount of text."`
-	Seed   uint64         `placeholder:"N" help:"Same seed, text, steps and kind of processor: same model. Default: 0."`
+	Seed   *uint64        `placeholder:"N" help:"Same seed, text, steps and kind of processor: same model. Default: 0."`
 	Steps  *int           `placeholder:"N" help:"Optimiser steps, instead of a budget."`
 }
 
 // request makes a create.Request of the flags; resumed is the directory of the run to continue, if any.
 func (f *making) request(a *app, resumed string) (create.Request, error) {
 	r := create.Request{
-		Data: append(f.Data, f.Paths...), Size: f.Size, Vocab: f.Vocab, Seed: f.Seed, Logger: a.log, Progress: a.bar.stage,
+		Data: append(f.Data, f.Paths...), Size: f.Size, Vocab: f.Vocab, Logger: a.log, Progress: a.bar.stage,
+	}
+	if f.Seed != nil {
+		r.Seed, r.SeedGiven = *f.Seed, true
 	}
 	if f.Budget != nil {
 		if r.Budget = *f.Budget; r.Budget <= 0 {

@@ -35,7 +35,7 @@ func (c *tokenizerTrainCmd) Run(a *app) error {
 		return misuse("--min-frequency %d: give 1 or more", c.MinFrequency)
 	}
 	started := time.Now()
-	if err := corpus.Apart(c.Out, c.Paths); err != nil {
+	if err := corpus.Apart(a.ctx, c.Out, c.Paths); err != nil {
 		return err
 	}
 	if err := vacant(filepath.Join(c.Out, "tokenizer.json")); err != nil {

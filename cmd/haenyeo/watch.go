@@ -46,8 +46,13 @@ func (w *watch) event(e train.Event) {
 func (w *watch) show(e train.Event) {
 	switch e := e.(type) {
 	case train.Plan:
+		again := w.plan.Steps > 0 // the model became another than was planned
 		w.plan = e
-		if w.plans && !w.a.JSON {
+		switch {
+		case !w.plans || w.a.JSON:
+		case again:
+			w.a.print("  %-9s %s", "now", describeSize(e))
+		default:
 			w.a.print("The plan:\n%s", describePlan(e))
 		}
 	case train.Step:
@@ -121,17 +126,21 @@ func byLanguage(bpb map[string]float64) string {
 	return " (" + strings.Join(parts, ", ") + ")"
 }
 
+func describeSize(p train.Plan) string {
+	name := p.Preset
+	if name == "" {
+		name = "given"
+	}
+	return fmt.Sprintf("%s: %s parameters, %s of them active per token", name, count(float64(p.Params)), count(float64(p.Active)))
+}
+
 // describePlan says what a run is going to do.
 func describePlan(p train.Plan) string {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "  %-9s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	name := p.Preset
-	if name == "" {
-		name = "given"
-	}
-	line("size", "%s: %s parameters, %s of them active per token", name, count(float64(p.Params)), count(float64(p.Active)))
+	line("size", "%s", describeSize(p))
 	text := fmt.Sprintf("%s tokens in %d steps of %d×%d", count(float64(p.Tokens)), p.Steps, p.Batch, p.Seq)
 	if p.Epochs > 0 {
 		text += fmt.Sprintf(", %.1f times through the text", p.Epochs)

@@ -24,7 +24,11 @@ func (r *Run) Card() []byte {
 	if h := r.headline(); h != "" {
 		fmt.Fprintf(&b, "%s.\n\n", inline(h))
 	}
-	b.WriteString("A small language model of the DeepSeek-V3 architecture, trained from scratch. It continues text; it knows little, invents freely and was not tuned to follow instructions or to be safe. `report.html` shows how it learned.\n")
+	kind := ""
+	if r.Architecture != "" {
+		kind = " of the " + inline(r.Architecture) + " architecture"
+	}
+	fmt.Fprintf(&b, "A small language model%s, trained from scratch. It continues text; it knows little, invents freely and was not tuned to follow instructions or to be safe. `report.html` shows how it learned.\n", kind)
 	if len(r.Commands) > 0 {
 		b.WriteString("\n## Use\n")
 		for _, c := range r.Commands {
@@ -69,7 +73,7 @@ func (r *Run) header(b *bytes.Buffer) {
 	}
 	list("language", langs)
 	b.WriteString("library_name: transformers\npipeline_tag: text-generation\n")
-	list("tags", []string{"haenyeo", "deepseek_v3", "mixture-of-experts", "multi-head-latent-attention", "from-scratch"})
+	list("tags", append(append([]string{"haenyeo"}, r.Tags...), "from-scratch"))
 	seen := map[string]bool{}
 	for _, s := range r.Data.Sources {
 		if !seen[s.Name] {

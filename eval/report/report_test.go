@@ -98,6 +98,7 @@ func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 func full(t *testing.T) *Run {
 	r := read(t, log(1000))
 	r.Name, r.Machine, r.Software = "m "+hostile, hostile, hostile
+	r.Architecture, r.Tags = "A "+hostile, []string{"kind", "t " + hostile}
 	r.Config = []Setting{{"hidden size " + hostile, "128 " + hostile}}
 	r.Commands = []Command{{"Continue " + hostile, "haenyeo generate ``` " + hostile}}
 	r.Data = Data{
@@ -178,7 +179,7 @@ func TestCard(t *testing.T) {
 	if !ok {
 		t.Fatalf("no header: %q", card)
 	}
-	for _, want := range []string{"license: other", "language:\n- \"ko\"\n- \"id\"\n", "library_name: transformers", "- \"deepseek_v3\"", "data_sources:\n- name: \"s\\n", "license: \"not stated\"",
+	for _, want := range []string{"license: other", "language:\n- \"ko\"\n- \"id\"\n", "library_name: transformers", "tags:\n- \"haenyeo\"\n- \"kind\"\n- \"t <", "data_sources:\n- name: \"s\\n", "license: \"not stated\"",
 		"sha256: \"ab\"", "seed: \"1\"", "machine_translated: true", "type: bits_per_byte", "value: 2.0010"} {
 		if !strings.Contains(header, want) {
 			t.Errorf("the header lacks %q:\n%s", want, header)
@@ -192,7 +193,7 @@ func TestCard(t *testing.T) {
 			t.Errorf("not quoted: %s", line)
 		}
 	}
-	for _, want := range []string{"| step | tokens |", "| 1000 | 4.1M |", "| ko | 1.500 |", "| optimizer | muon |", "````\nhaenyeo generate ```", "(machine translation)", "1.23 MB of text, of which 12.3 kB"} {
+	for _, want := range []string{"A small language model of the A ", "| step | tokens |", "| 1000 | 4.1M |", "| ko | 1.500 |", "| optimizer | muon |", "````\nhaenyeo generate ```", "(machine translation)", "1.23 MB of text, of which 12.3 kB"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the body lacks %q", want)
 		}

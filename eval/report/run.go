@@ -23,11 +23,13 @@ type Run struct {
 	Done    *Done // nil while the run goes on, or if it was stopped
 
 	// What the log does not know.
-	Machine  string // processor and kernels, in words
-	Software string // program and version
-	Config   []Setting
-	Commands []Command // what to do with the model
-	Data     Data
+	Architecture string   // of the model, in words: "DeepSeek-V3"
+	Tags         []string // of the model, for the hub: "deepseek_v3", "mixture-of-experts"
+	Machine      string   // processor and kernels, in words
+	Software     string   // program and version
+	Config       []Setting
+	Commands     []Command // what to do with the model
+	Data         Data
 }
 
 // Plan is what was decided before the first step.
