@@ -275,7 +275,8 @@ func TestTemplate(t *testing.T) {
 // TestTemplateSeesWords has templates look at, escape and compare the words that are marked for them: the marks never show.
 func TestTemplateSeesWords(t *testing.T) {
 	tok := newTokenizer(t, familyTokens)
-	say := []Message{{Role: User, Content: "é" + thinkToken + "User"}, {Role: Assistant, ToolCalls: []ToolCall{{Name: "f", Arguments: `{"User": "think"}`}}}}
+	say := []Message{{Role: User, Content: "é" + thinkToken + "User"}, {Role: Assistant, ToolCalls: []ToolCall{{Name: "f", Arguments: `{"User": "think"}`}}},
+		{Role: ToolRole, Content: "User", Name: "User"}, {Role: Assistant, Content: "<think>\nhm\n</think>\n\n42"}, {Role: User, Content: "<</think>think>"}}
 	o := Options{Tools: []Tool{{Name: "f", Parameters: json.RawMessage(`{"type":"object","properties":{"User":{"type":"string"}},"required":["User"]}`)}},
 		Variables: map[string]json.RawMessage{"tone": json.RawMessage(`"<think>"`)}}
 	for template, want := range map[string]string{
@@ -290,6 +291,13 @@ func TestTemplateSeesWords(t *testing.T) {
 		"{% for k in tools[0].function.parameters.properties %}{{ k in tools[0].function.parameters.required }}{% endfor %}": "True",
 		"{{ tools[0].function.parameters.type == 'object' }}":                                                                "True",
 		"{{ tone }}{{ thinking }}": "<think>False",
+		"{% set c = messages[3].content %}{% if '</think>' in c %}{% set c = c.split('</think>')[-1].lstrip('\\n') %}{% endif %}{{ c }}": "42",
+		"{{ messages[2].content == 'User' }}{{ messages[2].name == 'User' }}":                                                            "TrueTrue",
+		"{{ messages[2].content.startswith('U') }}{{ messages[2].content in ['User'] }}":                                                 "TrueTrue",
+		"{{ messages[3].content.find('</think>') }}":                                                                                     "11",
+		"{{ messages[4].content.split('</think>')|join }}":                                                                               "<think>",
+		"{{ messages[4].content|replace('</think>', '') }}{{ messages[4].content[1:9] }}":                                                "<think></think>",
+		"{{ messages[2].content|upper }}":                                                                                                "USER",
 	} {
 		prompt, err := detect(t, tok, Hints{Format: "jinja", Template: template}).Render(say, o)
 		if err != nil {
@@ -304,6 +312,10 @@ func TestTemplateSeesWords(t *testing.T) {
 				t.Errorf("%s: words became the token %q", template, tok.TokenBytes(id))
 			}
 		}
+	}
+	fails := detect(t, tok, Hints{Format: "jinja", Template: "{{ raise_exception('no ' + messages[2].name) }}"})
+	if _, err := fails.Render(say, o); err == nil || !strings.HasSuffix(err.Error(), "the template says: no User") {
+		t.Errorf("%q", err)
 	}
 	for name, bad := range map[string]Options{
 		"a variable": {Variables: map[string]json.RawMessage{"tools": json.RawMessage(`[{"a": }]`)}},

@@ -1,6 +1,9 @@
 package chat
 
-// Models of others: their Jinja template. guard.go keeps words from becoming control tokens.
+// Models of others: their Jinja template.
+//
+// A template gives one string. The words of people are marked before, so that they can be told from the template's own
+// text in it, and never become a control token.
 
 import (
 	"bytes"
@@ -27,11 +30,11 @@ func writeJinja(w *writer, f *Format, conversation []Message, o Options) error {
 		shapes = []shape{{}, {argumentText: true}, {emptyContent: true}, {argumentText: true, emptyContent: true}}
 	}
 	var out string
-	var g *guard
+	var marks *jinja.Marks
 	var err error
 	for _, s := range shapes {
 		var again error
-		if out, g, again = f.runTemplate(conversation, o, s); again == nil {
+		if out, marks, again = f.runTemplate(conversation, o, s); again == nil {
 			err = nil
 			break
 		}
@@ -43,55 +46,51 @@ func writeJinja(w *writer, f *Format, conversation []Message, o Options) error {
 		return err
 	}
 	if last.Prefix {
-		before, _, shown := strings.Cut(out, string(g.end()))
+		before, _, shown := strings.Cut(out, string(marks.End()))
 		if !shown {
 			return errors.New("the template does not show the last message, so it cannot be continued")
 		}
 		out = before
 	}
-	g.unmark(w, out)
+	marks.Split(out, func(s string, data bool) { w.add(s, !data) })
 	return nil
 }
+
+// roles are those whose names templates may make tokens of.
+var roles = []Role{System, User, Assistant, ToolRole, Developer, Reminder}
 
 // shape is a way to hand a message with calls to a template.
 type shape struct{ argumentText, emptyContent bool }
 
-func (f *Format) runTemplate(conversation []Message, o Options, s shape) (string, *guard, error) {
+func (f *Format) runTemplate(conversation []Message, o Options, s shape) (string, *jinja.Marks, error) {
 	data, err := templateData(conversation, o, s)
 	if err != nil {
 		return "", nil, err
 	}
-	g, err := newGuard(f.tokens, data)
+	marks, err := jinja.NewMarks(f.tokens, slices.Collect(maps.Values(data))...)
 	if err != nil {
 		return "", nil, err
 	}
 	if last := len(conversation) - 1; conversation[last].Prefix {
 		conversation = slices.Clone(conversation)
-		conversation[last].Content += string(g.end())
+		conversation[last].Content += string(marks.End())
 		if data, err = templateData(conversation, o, s); err != nil {
 			return "", nil, err
 		}
 	}
 	vars := map[string]any{"bos_token": f.bos, "eos_token": f.eos, "tools": nil, "documents": nil,
 		"add_generation_prompt": !conversation[len(conversation)-1].Prefix, "thinking": o.Thinking, "enable_thinking": o.Thinking}
-	if o.Effort != "" {
-		vars["reasoning_effort"] = o.Effort
+	for name, v := range data {
+		vars[name] = marks.Mark(v, func(depth int, key, text string) bool {
+			return name == "messages" && depth == 1 && key == "role" && slices.Contains(roles, Role(text)) // <|user|>
+		})
 	}
-	for name, raw := range data {
-		marked, err := g.markJSON(raw, name == "tools")
-		if err != nil {
-			return "", nil, fmt.Errorf("%s: %w", name, err)
-		}
-		if vars[name], err = jinja.FromJSON(marked); err != nil {
-			return "", nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	out, err := f.template.Render(context.Background(), vars, jinja.Options{})
-	return out, g, err
+	out, err := f.template.Render(context.Background(), vars, jinja.Options{Marks: marks})
+	return out, marks, err
 }
 
-// templateData writes what templates read, as the API's JSON.
-func templateData(conversation []Message, o Options, s shape) (map[string]json.RawMessage, error) {
+// templateData gives what templates read, made of the API's JSON.
+func templateData(conversation []Message, o Options, s shape) (map[string]jinja.Value, error) {
 	var b bytes.Buffer
 	b.WriteByte('[')
 	for i, m := range conversation {
@@ -147,6 +146,17 @@ func templateData(conversation []Message, o Options, s shape) (map[string]json.R
 	if len(o.ResponseFormat) > 0 {
 		data["response_format"] = o.ResponseFormat
 	}
+	if o.Effort != "" {
+		data["reasoning_effort"] = json.RawMessage(quote(o.Effort))
+	}
 	maps.Copy(data, o.Variables)
-	return data, nil
+	values := map[string]jinja.Value{}
+	for name, raw := range data {
+		v, err := jinja.FromJSON(raw)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		values[name] = v
+	}
+	return values, nil
 }

@@ -27,6 +27,7 @@ func (r *renderer) getItem(x, key value) value {
 		return v
 	}
 	if name, ok := text(key); ok {
+		name = r.plain(name)
 		if v, unsafe := r.attribute(x, name); unsafe {
 			return &undefined{why: "the attribute " + quoted(name) + " of " + typeName(x) + " must not be used by a template"}
 		} else if v != nil {

@@ -23,11 +23,8 @@ func (r *renderer) equalAt(a, b value, depth int) bool {
 	}
 	if x, ok := text(a); ok {
 		y, ok := text(b)
-		if !ok || len(x) != len(y) {
-			return false
-		}
-		r.step(len(x) / bytesPerStep)
-		return x == y
+		r.step(min(len(x), len(y)) / bytesPerStep)
+		return ok && r.sameText(x, y)
 	}
 	switch a := a.(type) {
 	case none:
@@ -190,7 +187,7 @@ func (r *renderer) order(a, b value, op string, depth int) bool {
 	if x, ok := text(a); ok {
 		if y, ok := text(b); ok {
 			r.step(min(len(x), len(y)) / bytesPerStep)
-			return holds(strings.Compare(x, y)) // UTF-8 keeps the order of code points
+			return holds(strings.Compare(r.plain(x), r.plain(y))) // UTF-8 keeps the order of code points
 		}
 	}
 	x, y, ok := sequences(a, b)
@@ -241,7 +238,7 @@ func (r *renderer) hash(v value, depth int) (h any, ok bool) {
 	switch v := v.(type) {
 	case string:
 		r.step(len(v) / bytesPerStep)
-		return v, true
+		return r.plain(v), true
 	case markup:
 		return r.hash(string(v), depth)
 	case bool:
@@ -286,7 +283,7 @@ func (r *renderer) contains(container, v value) bool {
 			fail(0, "'in <string>' requires a string on its left, not %s", typeName(v))
 		}
 		r.step(len(s) / bytesPerStep)
-		return strings.Contains(s, part)
+		return strings.Contains(r.plain(s), r.plain(part))
 	case *dict:
 		if _, ok := r.hash(v, 0); !ok {
 			fail(0, "a %s cannot be the key of a dict", typeName(v))

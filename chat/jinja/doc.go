@@ -14,7 +14,8 @@
 //
 // Values are Python's: value.go and attr.go say which there are and what they hold; compare.go, arith.go, text.go,
 // format.go and percent.go how they compare, compute and print. methods.go and strmethods.go have their methods,
-// filters*.go and tests.go the filters and tests, json.go tojson and the reader that keeps the order of keys.
+// filters*.go and tests.go the filters and tests, json.go tojson and the reader that keeps the order of keys. marks.go
+// tells, whatever a template did, which characters of its output are the caller's data.
 //
 // # Basics
 //
@@ -31,7 +32,8 @@
 // # Caveats
 //
 // A template is text from a stranger. It can read nothing but its variables and the clock, cannot change them, and is
-// stopped by Options; its output is not trusted either: encode it so that what a user wrote cannot become a control token.
+// stopped by Options; its output is not trusted either: encode it so that what a user wrote cannot become a control
+// token, which Marks tell.
 //
 // As in the sandbox of Jinja, methods that change a list or dict do not exist: {{ list.append(x) }} is an error, also on
 // a list that the template made.

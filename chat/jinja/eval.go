@@ -196,6 +196,7 @@ func (r *renderer) arguments(c *callArgs, act *activation) args {
 		}
 		for i, k := range d.keys {
 			name, ok := text(k)
+			name = r.plain(name)
 			if !ok {
 				fail(0, "names of arguments must be strings, not %s", typeName(k))
 			}

@@ -16,6 +16,7 @@ type failure struct {
 	line  int // 0 where it is not known
 	err   error
 	parse bool
+	marks *Marks // that may stand in what err quotes
 }
 
 func (f *failure) Error() string {
@@ -23,10 +24,11 @@ func (f *failure) Error() string {
 	if f.parse {
 		what = "parsing"
 	}
+	why := f.marks.plain(f.err.Error())
 	if f.line == 0 {
-		return fmt.Sprintf("jinja: %s: %v", what, f.err)
+		return fmt.Sprintf("jinja: %s: %s", what, why)
 	}
-	return fmt.Sprintf("jinja: %s: line %d: %v", what, f.line, f.err)
+	return fmt.Sprintf("jinja: %s: line %d: %s", what, f.line, why)
 }
 
 func (f *failure) Unwrap() error { return f.err }
@@ -37,11 +39,11 @@ func fail(line int, format string, args ...any) {
 }
 
 // caught turns a failure on its way up into an error; anything else that panics is a bug of this package and goes on.
-func caught(err *error, parse bool, line *int) {
+func caught(err *error, parse bool, line *int, marks *Marks) {
 	switch p := recover().(type) {
 	case nil:
 	case *failure:
-		p.parse = parse
+		p.parse, p.marks = parse, marks
 		if p.line == 0 {
 			p.line = *line
 		}

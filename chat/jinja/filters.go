@@ -56,7 +56,7 @@ func filterOf(name string) filterFunc {
 			x = r.soft(x)
 			s, _ := text(x)
 			r.allocate(len(s))
-			return like(x, cased(name, s))
+			return like(x, r.changed(s, func(s string) string { return cased(name, s) }))
 		}
 	case "title":
 		return func(r *renderer, x value, a args) value {
@@ -110,7 +110,7 @@ func filterOf(name string) filterFunc {
 	case "wordcount":
 		return func(r *renderer, x value, a args) value {
 			a.bind(name)
-			s := r.str(x)
+			s := r.plain(r.str(x))
 			r.step(len(s) / bytesPerStep)
 			return int64(len(strings.FieldsFunc(s, func(c rune) bool {
 				return c != '_' && !unicode.IsLetter(c) && !unicode.IsNumber(c)
@@ -119,7 +119,7 @@ func filterOf(name string) filterFunc {
 	case "striptags":
 		return func(r *renderer, x value, a args) value {
 			a.bind(name)
-			return r.stripTags(r.str(x))
+			return r.changed(r.str(x), r.stripTags)
 		}
 	case "urlencode":
 		return func(r *renderer, x value, a args) value {
@@ -201,6 +201,10 @@ func (r *renderer) title(x value) value {
 	x = r.soft(x)
 	s, _ := text(x)
 	r.allocate(len(s))
+	return r.changed(s, titled) // plain also if x is Markup
+}
+
+func titled(s string) string {
 	var b strings.Builder
 	cut := func(c rune) bool { return isSpace(c) || strings.ContainsRune("-({[<", c) }
 	for s != "" {
@@ -218,7 +222,7 @@ func (r *renderer) title(x value) value {
 		b.WriteString(upper(s[:n]) + lower(s[n:end]))
 		s = s[end:]
 	}
-	return b.String() // plain also if x is Markup
+	return b.String()
 }
 
 func indent(r *renderer, x value, a args) value {
@@ -279,7 +283,7 @@ func truncated(r *renderer, x value, a args) value {
 	s := needText("truncate", x)
 	s = s[:byteOffset(s, int(keep))]
 	if p[1] == nil || !truth(p[1]) {
-		if i := strings.LastIndexByte(s, ' '); i >= 0 {
+		if i := strings.LastIndexFunc(s, r.seen(func(c rune) bool { return c == ' ' })); i >= 0 {
 			s = s[:i]
 		}
 	}
@@ -287,7 +291,7 @@ func truncated(r *renderer, x value, a args) value {
 }
 
 // stripTags removes tags and comments, joins white space and resolves the entities that escape makes.
-func (r *renderer) stripTags(s string) value {
+func (r *renderer) stripTags(s string) string {
 	var b strings.Builder
 	rest := s
 	for {
@@ -318,13 +322,14 @@ func (r *renderer) stripTags(s string) value {
 // urlEncode quotes text, or joins pairs into a query.
 func (r *renderer) urlEncode(x value) value {
 	quote := func(v value, query bool) string {
-		s := strings.ReplaceAll(url.QueryEscape(r.str(v)), "+", "%20")
-		s = strings.ReplaceAll(s, "%7E", "~")
-		if query {
-			s = strings.ReplaceAll(s, "%20", "+")
-		} else {
-			s = strings.ReplaceAll(s, "%2F", "/")
-		}
+		s := r.changed(r.str(v), func(s string) string {
+			s = strings.ReplaceAll(url.QueryEscape(s), "+", "%20")
+			s = strings.ReplaceAll(s, "%7E", "~")
+			if query {
+				return strings.ReplaceAll(s, "%20", "+")
+			}
+			return strings.ReplaceAll(s, "%2F", "/")
+		})
 		r.allocate(len(s))
 		return s
 	}

@@ -18,7 +18,7 @@ func toInt(r *renderer, x value, a args) value {
 	}
 	checkDefined(x)
 	if s, ok := text(x); ok {
-		if v := parseInteger(s, int(base)); v != nil {
+		if v := parseInteger(r.plain(s), int(base)); v != nil {
 			return v
 		}
 	} else if isNumber(x) {
@@ -82,7 +82,7 @@ func (r *renderer) parseFloat(x value) (float64, bool) {
 	if !ok {
 		return 0, false
 	}
-	s = strings.TrimFunc(s, isSpace)
+	s = strings.TrimFunc(r.plain(s), isSpace)
 	switch strings.ToLower(strings.TrimLeft(s, "+-")) {
 	case "inf", "infinity", "nan":
 		f, err := strconv.ParseFloat(s, 64)

@@ -226,6 +226,7 @@ func (r *renderer) getterOr(attribute, fallback value) func(value) value {
 	}
 	parts := []value{attribute}
 	if path, ok := text(attribute); ok {
+		path = r.plain(path)
 		parts = nil
 		for _, part := range strings.Split(path, ".") {
 			if n, err := strconv.ParseInt(part, 10, 64); err == nil && part[0] != '-' && part[0] != '+' {
@@ -256,7 +257,7 @@ func (r *renderer) keyOf(attribute value, caseSensitive bool) func(value) value 
 func (r *renderer) folded(v value, caseSensitive bool) value {
 	if s, ok := text(v); ok && !caseSensitive {
 		r.allocate(len(s))
-		return like(v, lower(s))
+		return like(v, lower(r.plain(s)))
 	}
 	return v
 }

@@ -23,19 +23,20 @@ func truncate(f float64) value {
 }
 
 // ascii escapes what repr left outside ASCII.
-func ascii(s string) string {
+func (r *renderer) ascii(s string) string {
 	var b strings.Builder
 	for _, c := range s {
-		switch {
-		case c < 0x80:
-			b.WriteRune(c)
-		case c < 0x100:
-			b.WriteString(`\x` + hex(uint64(c), 2))
-		case c < 0x10000:
-			b.WriteString(`\u` + hex(uint64(c), 4))
-		default:
-			b.WriteString(`\U` + hex(uint64(c), 8))
-		}
+		b.WriteString(r.made(c, func(c rune) string {
+			switch {
+			case c < 0x80:
+				return string(c)
+			case c < 0x100:
+				return `\x` + hex(uint64(c), 2)
+			case c < 0x10000:
+				return `\u` + hex(uint64(c), 4)
+			}
+			return `\U` + hex(uint64(c), 8)
+		}))
 	}
 	return b.String()
 }
@@ -422,7 +423,7 @@ func (f *formatter) field(s string, levels int) string {
 		case 'r':
 			v = f.r.repr(v)
 		case 'a':
-			v = ascii(f.r.repr(v))
+			v = f.r.ascii(f.r.repr(v))
 		default:
 			fail(0, "the conversion %q of a format is not known", rest[:2])
 		}

@@ -276,8 +276,9 @@ func jsonFloat(f float64) string {
 func (d *dump) quote(s string) {
 	d.b.WriteByte('"')
 	from := 0
-	for i, r := range s {
+	for i, c := range s {
 		var e string
+		r, marked := d.r.marks.char(c)
 		switch {
 		case r == '"':
 			e = `\"`
@@ -303,8 +304,11 @@ func (d *dump) quote(s string) {
 			continue
 		}
 		d.b.WriteString(s[from:i])
+		if marked {
+			e = d.r.marks.text(e)
+		}
 		d.b.WriteString(e)
-		from = i + utf8.RuneLen(r)
+		from = i + utf8.RuneLen(c)
 	}
 	d.b.WriteString(s[from:])
 	d.b.WriteByte('"')

@@ -198,7 +198,7 @@ func global(name string) value {
 			d := dictOf(r, "namespace", a)
 			for i, k := range d.keys {
 				if name, ok := text(k); ok {
-					ns.set(r, name, d.vals[i])
+					ns.set(r, r.plain(name), d.vals[i])
 				} else {
 					ns.attrs.set(r, k, d.vals[i])
 				}
@@ -242,7 +242,7 @@ func global(name string) value {
 			if !ok {
 				fail(0, "strftime_now needs a format")
 			}
-			return r.strftime(f)
+			return r.strftime(r.plain(f))
 		})
 	}
 	return nil

@@ -23,7 +23,7 @@ type Template struct {
 // Parse reads a template. Its errors name the line.
 func Parse(src string) (t *Template, err error) {
 	line := 0
-	defer caught(&err, true, &line)
+	defer caught(&err, true, &line, nil)
 	if len(src) > maxSource {
 		fail(0, "the template has %d bytes; %d are the most", len(src), maxSource)
 	}

@@ -142,7 +142,7 @@ func (r *renderer) percentOne(f formatSpec, verb rune, v value, escaped bool) st
 		default:
 			text = r.repr(v)
 			if verb == 'a' {
-				text = ascii(text)
+				text = r.ascii(text)
 			}
 			if escaped {
 				text = string(r.escape(text))

@@ -16,6 +16,8 @@ type Options struct {
 	// Memory is the most that the rendering may allocate in all, in bytes: text and lists it makes, dropped or not.
 	// What the caller handed in does not count. Default 256 MiB.
 	Memory int
+	// Marks are those that stand in the variables. Default none.
+	Marks *Marks
 	// Now is what strftime_now prints, in the time zone it carries. Default the present local time.
 	Now time.Time
 }
@@ -37,8 +39,8 @@ const (
 // It fails when the template does (raise_exception, an undefined variable used, a type that does not fit), when ctx
 // ends, and with ErrLimit when the limits are reached.
 func (t *Template) Render(ctx context.Context, vars map[string]any, o Options) (out string, err error) {
-	r := &renderer{ctx: ctx, check: checkEvery, out: &strings.Builder{}}
-	defer caught(&err, false, &r.line)
+	r := &renderer{ctx: ctx, check: checkEvery, out: &strings.Builder{}, marks: o.Marks}
+	defer caught(&err, false, &r.line, o.Marks)
 	if o.Steps == 0 {
 		o.Steps = defaultSteps
 	}
@@ -66,6 +68,7 @@ func (t *Template) Render(ctx context.Context, vars map[string]any, o Options) (
 type renderer struct {
 	ctx    context.Context
 	o      Options
+	marks  *Marks
 	steps  int
 	memory int
 	check  int // steps until ctx is looked at again

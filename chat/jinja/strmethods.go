@@ -3,9 +3,9 @@ package jinja
 // The methods of text. On Markup they give Markup and escape what they put in, as markupsafe does.
 
 import (
+	"slices"
 	"strings"
 	"unicode"
-	"unicode/utf8"
 )
 
 // textMethod gives a method of str, nil if there is none of that name.
@@ -16,7 +16,7 @@ func textMethod(name string) method {
 			a.positional(name, 0, 0)
 			s, _ := text(self)
 			r.allocate(len(s))
-			return like(self, cased(name, s))
+			return like(self, r.changed(s, func(s string) string { return cased(name, s) }))
 		}
 	case "strip", "lstrip", "rstrip":
 		return func(r *renderer, self value, a args) value {
@@ -45,18 +45,19 @@ func textMethod(name string) method {
 			if sep == "" {
 				fail(0, "%s: the separator is empty", name)
 			}
-			before, after, found := s, "", false
-			if name == "partition" {
-				before, after, found = strings.Cut(s, sep)
-			} else if i := strings.LastIndex(s, sep); i >= 0 {
-				before, after, found = s[:i], s[i+len(sep):], true
-			} else {
-				before, after = "", s
+			t, by := r.read(s), r.plain(sep)
+			lo := strings.Index(t.plain, by)
+			if name == "rpartition" {
+				lo = strings.LastIndex(t.plain, by)
 			}
-			if !found {
-				sep = ""
+			hi := lo + len(by)
+			switch {
+			case lo < 0 && name == "partition":
+				lo, hi, sep = len(t.plain), len(t.plain), ""
+			case lo < 0:
+				lo, hi, sep = 0, 0, ""
 			}
-			return &tuple{[]value{like(self, before), like(self, sep), like(self, after)}}
+			return &tuple{[]value{like(self, t.cut(0, lo)), like(self, sep), like(self, t.cut(hi, len(t.plain)))}}
 		}
 	case "startswith", "endswith":
 		has := strings.HasPrefix
@@ -67,13 +68,14 @@ func textMethod(name string) method {
 			p := a.positional(name, 1, 3)
 			s, _ := text(self)
 			s, ok := r.part(s, p[1], p[2])
+			s = r.plain(s)
 			affixes := []value{p[0]}
 			if t, ok := p[0].(*tuple); ok {
 				affixes = t.items
 			}
 			for _, affix := range affixes {
 				r.step(1)
-				if x := needText(name, affix); ok && has(s, x) {
+				if x := r.plain(needText(name, affix)); ok && has(s, x) {
 					return true
 				}
 			}
@@ -82,11 +84,15 @@ func textMethod(name string) method {
 	case "removeprefix", "removesuffix":
 		return func(r *renderer, self value, a args) value {
 			s, _ := text(self)
-			x := needText(name, a.positional(name, 1, 1)[0])
-			if name == "removeprefix" {
-				return like(self, strings.TrimPrefix(s, x))
+			t, x := r.read(s), r.plain(needText(name, a.positional(name, 1, 1)[0]))
+			lo, hi := 0, len(t.plain)
+			switch {
+			case name == "removeprefix" && strings.HasPrefix(t.plain, x):
+				lo = len(x)
+			case name == "removesuffix" && strings.HasSuffix(t.plain, x):
+				hi -= len(x)
 			}
-			return like(self, strings.TrimSuffix(s, x))
+			return like(self, t.cut(lo, hi))
 		}
 	case "replace":
 		return func(r *renderer, self value, a args) value {
@@ -165,8 +171,8 @@ func textMethod(name string) method {
 			n := needInteger(name, a.positional(name, 1, 1)[0])
 			sign := ""
 			r.step(len(s) / bytesPerStep)
-			if s != "" && (s[0] == '-' || s[0] == '+') {
-				sign = s[:1]
+			if s != "" && strings.ContainsAny(r.plain(s[:runeLen(s)]), "-+") {
+				sign = s[:runeLen(s)]
 			}
 			return like(self, sign+r.repeat("0", n-int64(runeCount(s)))+s[len(sign):])
 		}
@@ -186,7 +192,7 @@ func textMethod(name string) method {
 			a.positional(name, 0, 0)
 			s, _ := text(self)
 			r.step(len(s) / bytesPerStep)
-			return is(s)
+			return is(r.plain(s))
 		}
 	}
 	return nil
@@ -225,12 +231,13 @@ func (r *renderer) strip(name string, self, chars value) value {
 	drop := isSpace
 	if chars != nil && chars != (none{}) {
 		set := map[rune]bool{}
-		for _, c := range needText(name, chars) {
+		for _, c := range r.plain(needText(name, chars)) {
 			r.step(1)
 			set[c] = true
 		}
 		drop = func(c rune) bool { return set[c] }
 	}
+	drop = r.seen(drop)
 	before := len(s)
 	if name != "rstrip" {
 		s = strings.TrimLeftFunc(s, drop)
@@ -248,91 +255,100 @@ func (r *renderer) split(s string, sep value, most int64, right bool) []string {
 	if most < 0 {
 		most = int64(len(s)) + 1
 	}
-	var parts []string
-	add := func(part string) {
-		r.allocate(valueSize)
-		parts = append(parts, part)
-	}
+	t := r.read(s)
 	if sep == nil || sep == (none{}) {
-		if right {
-			s = strings.TrimRightFunc(s, isSpace)
-			for s != "" {
-				i := strings.LastIndexFunc(s, isSpace)
-				if int64(len(parts)) == most || i < 0 {
-					add(s)
-					break
-				}
-				_, n := utf8.DecodeRuneInString(s[i:])
-				add(s[i+n:])
-				s = strings.TrimRightFunc(s[:i], isSpace)
-			}
-			reverse(parts)
-			return parts
-		}
-		s = strings.TrimLeftFunc(s, isSpace)
-		for s != "" {
-			i := strings.IndexFunc(s, isSpace)
-			if int64(len(parts)) == most || i < 0 {
-				add(s)
-				break
-			}
-			add(s[:i])
-			s = strings.TrimLeftFunc(s[i:], isSpace)
-		}
-		return parts
+		return t.cuts(r.splitSpace(t.plain, most, right))
 	}
-	by := needText("split", sep)
+	by := r.plain(needText("split", sep))
 	if by == "" {
 		fail(0, "split: the separator is empty")
 	}
-	if right {
-		for i := strings.LastIndex(s, by); i >= 0 && int64(len(parts)) < most; i = strings.LastIndex(s, by) {
-			add(s[i+len(by):])
-			s = s[:i]
-		}
-		add(s)
-		reverse(parts)
-		return parts
-	}
+	var parts []part
+	lo, hi := 0, len(t.plain)
 	for int64(len(parts)) < most {
-		part, rest, found := strings.Cut(s, by)
-		if !found {
+		r.allocate(valueSize)
+		if right {
+			i := strings.LastIndex(t.plain[:hi], by)
+			if i < 0 {
+				break
+			}
+			parts = append(parts, part{i + len(by), hi})
+			hi = i
+			continue
+		}
+		i := strings.Index(t.plain[lo:], by)
+		if i < 0 {
 			break
 		}
-		add(part)
-		s = rest
+		parts = append(parts, part{lo, lo + i})
+		lo += i + len(by)
 	}
-	add(s)
-	return parts
+	parts = append(parts, part{lo, hi})
+	if right {
+		slices.Reverse(parts)
+	}
+	return t.cuts(parts)
 }
 
-func reverse(s []string) {
-	for i, j := 0, len(s)-1; i < j; i, j = i+1, j-1 {
-		s[i], s[j] = s[j], s[i]
+// splitSpace gives the words of s; what is left after so many cuts is one.
+func (r *renderer) splitSpace(s string, most int64, right bool) (parts []part) {
+	lo, hi := 0, len(s)
+	for {
+		r.allocate(valueSize)
+		if right {
+			hi = len(strings.TrimRightFunc(s[:hi], isSpace))
+		} else {
+			lo = len(s) - len(strings.TrimLeftFunc(s[lo:], isSpace))
+		}
+		if lo >= hi {
+			break
+		}
+		word := part{lo, hi}
+		if int64(len(parts)) < most {
+			if right {
+				if i := strings.LastIndexFunc(s[:hi], isSpace); i >= 0 {
+					word.lo = i + runeLen(s[i:])
+				}
+			} else if i := strings.IndexFunc(s[lo:], isSpace); i >= 0 {
+				word.hi = lo + i
+			}
+		}
+		parts = append(parts, word)
+		if right {
+			hi = word.lo
+		} else {
+			lo = word.hi
+		}
 	}
+	if right {
+		slices.Reverse(parts)
+	}
+	return parts
 }
 
 // splitLines cuts s at the line ends that Python knows.
 func (r *renderer) splitLines(s string, keep bool) []string {
-	var lines []string
-	for s != "" {
-		i := strings.IndexFunc(s, isLineEnd)
+	t := r.read(s)
+	var lines []part
+	for at := 0; at < len(t.plain); {
+		i := strings.IndexFunc(t.plain[at:], isLineEnd)
 		r.allocate(valueSize)
 		if i < 0 {
-			return append(lines, s)
+			lines = append(lines, part{at, len(t.plain)})
+			break
 		}
-		_, n := utf8.DecodeRuneInString(s[i:])
-		if strings.HasPrefix(s[i:], "\r\n") {
-			n = 2
+		end := at + i
+		next := end + runeLen(t.plain[end:])
+		if strings.HasPrefix(t.plain[end:], "\r\n") {
+			next = end + 2
 		}
 		if keep {
-			lines = append(lines, s[:i+n])
-		} else {
-			lines = append(lines, s[:i])
+			end = next
 		}
-		s = s[i+n:]
+		lines = append(lines, part{at, end})
+		at = next
 	}
-	return lines
+	return t.cuts(lines)
 }
 
 func isLineEnd(c rune) bool {
@@ -341,7 +357,8 @@ func isLineEnd(c rune) bool {
 
 // replace is s.replace(old, by, most); most below 0 is no bound.
 func (r *renderer) replace(s, old, by string, most int64) string {
-	n := int64(strings.Count(s, old))
+	t, find := r.read(s), r.plain(old)
+	n := int64(strings.Count(t.plain, find))
 	if most >= 0 {
 		n = min(n, most)
 	}
@@ -352,7 +369,18 @@ func (r *renderer) replace(s, old, by string, most int64) string {
 	if n > 0 {
 		r.allocate(int(int64(len(s)) + n*(int64(len(by))-int64(len(old)))))
 	}
-	return strings.Replace(s, old, by, int(n))
+	if t.same || old == "" {
+		return strings.Replace(s, find, by, int(n))
+	}
+	var b strings.Builder
+	at := 0
+	for ; n > 0; n-- {
+		i := at + strings.Index(t.plain[at:], find)
+		b.WriteString(t.cut(at, i) + by)
+		at = i + len(find)
+	}
+	b.WriteString(t.cut(at, len(t.plain)))
+	return b.String()
 }
 
 // part gives s[start:stop], and whether start is inside s.
@@ -377,7 +405,8 @@ func (r *renderer) find(name, s, sub string, start, stop value) value {
 		lo, _ := bounds(start, nil, runeCount(s))
 		before = int64(lo)
 	}
-	part, ok := r.part(s, start, stop)
+	part, ok := r.part(r.plain(s), start, stop)
+	sub = r.plain(sub)
 	if name == "count" {
 		if !ok {
 			return int64(0)
@@ -423,7 +452,7 @@ func (r *renderer) expandTabs(s string, size int64) string {
 	column := int64(0)
 	for _, c := range s {
 		r.step(1)
-		switch c {
+		switch r.char(c) {
 		case '\t':
 			if size > 0 {
 				n := size - column%size

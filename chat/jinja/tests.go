@@ -111,7 +111,7 @@ func simpleTest(name string) func(r *renderer, x value) bool {
 		return func(r *renderer, x value) bool {
 			s := r.str(x)
 			r.step(len(s) / bytesPerStep)
-			return is(s)
+			return is(r.plain(s))
 		}
 	case "odd":
 		return remainder(1)
@@ -120,12 +120,12 @@ func simpleTest(name string) func(r *renderer, x value) bool {
 	case "filter":
 		return func(r *renderer, x value) bool {
 			name, ok := text(x)
-			return ok && filterOf(name) != nil
+			return ok && filterOf(r.plain(name)) != nil
 		}
 	case "test":
 		return func(r *renderer, x value) bool {
 			name, ok := text(x)
-			return ok && testOf(name) != nil
+			return ok && testOf(r.plain(name)) != nil
 		}
 	}
 	return nil

@@ -63,11 +63,11 @@ func (r *renderer) writeRepr(b *strings.Builder, v value, depth int) {
 		b.WriteString(formatFloat(v))
 	case string:
 		r.allocate(len(v))
-		writeQuoted(b, v)
+		r.writeQuoted(b, v)
 	case markup:
 		r.allocate(len(v))
 		b.WriteString("Markup(")
-		writeQuoted(b, string(v))
+		r.writeQuoted(b, string(v))
 		b.WriteByte(')')
 	case *list:
 		b.WriteByte('[')
@@ -117,7 +117,7 @@ func (r *renderer) writeRepr(b *strings.Builder, v value, depth int) {
 			b.WriteString("<Macro anonymous>")
 		} else {
 			b.WriteString("<Macro ")
-			writeQuoted(b, v.def.name)
+			r.writeQuoted(b, v.def.name)
 			b.WriteByte('>')
 		}
 	case *loop:
@@ -139,34 +139,37 @@ func (r *renderer) writeReprs(b *strings.Builder, items []value, depth int) {
 
 // writeQuoted writes s as Python quotes a string: single quotes unless s has one and no double quote, and escapes for
 // what cannot be printed.
-func writeQuoted(b *strings.Builder, s string) {
+func (r *renderer) writeQuoted(b *strings.Builder, s string) {
 	quote := byte('\'')
-	if strings.Contains(s, "'") && !strings.Contains(s, `"`) {
+	if seen := r.plain(s); strings.Contains(seen, "'") && !strings.Contains(seen, `"`) {
 		quote = '"'
 	}
 	b.WriteByte(quote)
-	for _, r := range s {
-		switch {
-		case r == rune(quote) || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r == '\n':
-			b.WriteString(`\n`)
-		case r == '\r':
-			b.WriteString(`\r`)
-		case r == '\t':
-			b.WriteString(`\t`)
-		case unicode.IsPrint(r):
-			b.WriteRune(r)
-		case r < 0x100:
-			b.WriteString(`\x` + hex(uint64(r), 2))
-		case r < 0x10000:
-			b.WriteString(`\u` + hex(uint64(r), 4))
-		default:
-			b.WriteString(`\U` + hex(uint64(r), 8))
-		}
+	for _, c := range s {
+		b.WriteString(r.made(c, func(c rune) string { return escaped(c, quote) }))
 	}
 	b.WriteByte(quote)
+}
+
+// escaped is a character inside a string that Python quotes.
+func escaped(c rune, quote byte) string {
+	switch {
+	case c == rune(quote) || c == '\\':
+		return `\` + string(c)
+	case c == '\n':
+		return `\n`
+	case c == '\r':
+		return `\r`
+	case c == '\t':
+		return `\t`
+	case unicode.IsPrint(c):
+		return string(c)
+	case c < 0x100:
+		return `\x` + hex(uint64(c), 2)
+	case c < 0x10000:
+		return `\u` + hex(uint64(c), 4)
+	}
+	return `\U` + hex(uint64(c), 8)
 }
 
 // Longest integer in digits that can be read, printed or computed. Python's own limit for reading and printing is 4300.
@@ -238,7 +241,15 @@ func (r *renderer) escape(v value) markup {
 		return m
 	}
 	s := r.str(v)
-	e := htmlEscapes.Replace(s)
+	var b strings.Builder
+	if r.marks.marked(s) {
+		for _, c := range s {
+			b.WriteString(r.made(c, func(c rune) string { return htmlEscapes.Replace(string(c)) }))
+		}
+	} else {
+		htmlEscapes.WriteString(&b, s)
+	}
+	e := b.String()
 	r.allocate(len(e))
 	return markup(e)
 }
