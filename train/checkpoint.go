@@ -57,10 +57,11 @@ type state struct {
 	Measured   bool            `json:"measured"` // what was due at this step
 	ValBPB     float64         `json:"val_bpb"`
 	RecentLoss []float64       `json:"recent_loss"`
-	Seconds    float64         `json:"seconds"` // of training, all processes together
-	Tier       string          `json:"tier"`    // of kernels: others round differently
-	Batch      int             `json:"batch"`   // rows
-	Seq        int             `json:"seq"`     // tokens of a row
+	Load       [][]int64       `json:"load,omitempty"` // [MoE layer][expert] tokens since the last Eval
+	Seconds    float64         `json:"seconds"`        // of training, all processes together
+	Tier       string          `json:"tier"`           // of kernels: others round differently
+	Batch      int             `json:"batch"`          // rows
+	Seq        int             `json:"seq"`            // tokens of a row
 }
 
 // save writes a checkpoint of the present step. When it fails, for want of room say, the checkpoints
@@ -165,7 +166,7 @@ func (r *run) state() ([]byte, error) {
 	s := state{
 		Version: checkpointVersion, Step: r.step, Tokens: r.tokens, OptimSteps: r.optimizer.Steps(),
 		LRScale: r.lrScale, Retries: r.retries, Options: r.opt, Data: r.Source.Fingerprint(), Validation: r.validation, Cursor: cursor,
-		Measured: r.measured, ValBPB: r.val, RecentLoss: r.recent[:],
+		Measured: r.measured, ValBPB: r.val, RecentLoss: r.recent[:], Load: r.load,
 		Seconds: r.seconds(), Tier: r.Engine.Tier(), Batch: r.Plan.Batch, Seq: r.Plan.Seq,
 	}
 	b, err := json.MarshalIndent(s, "", "\t")

@@ -60,6 +60,9 @@ func (r *run) restore(path string) error {
 	if len(s.RecentLoss) != len(r.recent) || s.Step < 0 || s.Step > r.opt.Steps || !(s.LRScale > 0 && s.LRScale <= 1) {
 		return damaged{fmt.Errorf("%s holds impossible numbers", stateFile)}
 	}
+	if !s.loadOf(r.Model.ExpertLoads()) {
+		return damaged{fmt.Errorf("%s holds loads of other experts than the model has", stateFile)}
+	}
 	type target struct {
 		name  string
 		shape []int
@@ -99,10 +102,18 @@ func (r *run) restore(path string) error {
 	r.optimizer.Restore(s.OptimSteps)
 	r.Model.Sync()
 	r.step, r.tokens, r.lrScale, r.retries, r.val = s.Step, s.Tokens, s.LRScale, s.Retries, s.ValBPB
-	r.measured = s.Measured
+	r.measured, r.load = s.Measured, s.Load
 	r.before, r.tierBefore = s.Seconds, s.Tier
 	copy(r.recent[:], s.RecentLoss)
 	return nil
+}
+
+// loadOf says whether the loads, if there are any, are of experts like these.
+func (s *state) loadOf(experts [][]int64) bool {
+	if s.Load == nil {
+		return true
+	}
+	return slices.EqualFunc(s.Load, experts, func(a, b []int64) bool { return len(a) == len(b) })
 }
 
 // EngineFor makes the engine that continues the run in dir, if there is one: with the kernels of its

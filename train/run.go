@@ -279,7 +279,7 @@ func (r *run) startOver() error {
 	r.optimizer.Reset()
 	r.optimizer.ClearGrads()
 	r.Model.Sync()
-	r.step, r.tokens, r.measured = 0, 0, true
+	r.step, r.tokens, r.measured, r.load = 0, 0, true, nil
 	return r.Source.Seek(nil)
 }
 
@@ -319,27 +319,58 @@ func (r *run) due(every int) bool {
 // measure evaluates and samples when due. If ctx ends before it is done, the state is kept without,
 // and the run that continues measures first.
 func (r *run) measure(ctx context.Context) error {
-	if r.Validation != nil && r.due(r.Pace.EvalEvery) {
-		if err := r.evaluate(ctx); err != nil {
+	eval := r.Validation != nil && r.due(r.Pace.EvalEvery)
+	sample := r.Sample != nil && r.due(r.Pace.SampleEvery)
+	if eval || sample {
+		if err := r.look(ctx, eval, sample); err != nil {
 			return r.orInterrupt(ctx, err)
 		}
 	}
-	if r.Sample != nil && r.due(r.Pace.SampleEvery) {
-		samples, err := r.Sample(ctx, r.step)
-		if err != nil {
-			return r.orInterrupt(ctx, err)
-		}
-		for _, s := range samples {
-			s.Step = r.step
-			if err := r.emit(s); err != nil {
-				return err
-			}
+	if eval { // the loads were told
+		for _, layer := range r.load {
+			clear(layer)
 		}
 	}
 	// Measuring routed tokens too; they are no reason to move the biases.
 	r.Model.UpdateBias(0)
 	r.measured = true
 	return nil
+}
+
+// look evaluates and samples the weights that the run would leave if it ended here: the moving
+// average, if the options ask for one.
+func (r *run) look(ctx context.Context, eval, sample bool) error {
+	if r.swapEMA() {
+		defer r.swapEMA()
+	}
+	if eval {
+		if err := r.evaluate(ctx); err != nil {
+			return err
+		}
+	}
+	if !sample {
+		return nil
+	}
+	samples, err := r.Sample(ctx, r.step)
+	if err != nil {
+		return err
+	}
+	for _, s := range samples {
+		s.Step = r.step
+		if err := r.emit(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// swapEMA exchanges the weights with their moving average, if there is one.
+func (r *run) swapEMA() bool {
+	if !r.optimizer.SwapEMA() {
+		return false
+	}
+	r.Model.Sync()
+	return true
 }
 
 func (r *run) orInterrupt(ctx context.Context, err error) error {
@@ -382,7 +413,6 @@ func (r *run) retry(bad *NonFinite) error {
 		}
 	}
 	r.retries, r.lrScale, r.before = retries, scale, before
-	r.load = nil
 	r.Model.UpdateBias(0) // forget where the tokens of the failed step went
 	r.Logger.Warn("train: a step was not finite and was not applied: trying again from the last checkpoint",
 		"step", bad.Step, "what", bad.What, "value", bad.Value, "from_step", r.step, "lr_scale", r.lrScale)
@@ -408,9 +438,7 @@ func (r *run) checkPace() {
 }
 
 func (r *run) finish() (Done, error) {
-	if r.optimizer.SwapEMA() {
-		r.Model.Sync()
-	}
+	r.swapEMA()
 	if r.complete != nil {
 		if r.Emit != nil {
 			r.Emit(*r.complete)

@@ -56,7 +56,6 @@ func result(t *testing.T, job Job, m Model) string {
 			e.TokS = 0
 			fmt.Fprintf(&s, "\n%+v", e)
 		case Eval:
-			e.ExpertLoad = nil // counted since the last Eval of the same process
 			fmt.Fprintf(&s, "\n%+v", e)
 		case Sample:
 			fmt.Fprintf(&s, "\n%+v", e)
@@ -120,6 +119,39 @@ func TestRunLearnsAndTells(t *testing.T) {
 		if err := checkSums(c); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// What the evaluations and Done say is true of the weights that are left: the moving average.
+func TestEvaluationIsOfWhatIsLeft(t *testing.T) {
+	job, m := fakeJob(t, t.TempDir())
+	job.Options.EMA = 0.9
+	sampled := 0.0
+	sample := job.Sample
+	job.Sample = func(ctx context.Context, step int) ([]Sample, error) {
+		total, _, err := Measure(ctx, m, job.Validation)
+		sampled = total.BPB
+		if err != nil {
+			return nil, err
+		}
+		return sample(ctx, step)
+	}
+	var last Eval
+	job.Emit = func(e Event) {
+		if e, ok := e.(Eval); ok {
+			last = e
+		}
+	}
+	done, err := Run(context.Background(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	left, _, err := Measure(context.Background(), m, job.Validation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last.ValBPB != left.BPB || done.ValBPB != left.BPB || sampled != left.BPB {
+		t.Errorf("evaluated %v, sampled %v, done says %v; the weights that are left have %v", last.ValBPB, sampled, done.ValBPB, left.BPB)
 	}
 }
 

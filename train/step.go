@@ -69,8 +69,8 @@ func (r *run) count() float64 {
 	return worst
 }
 
-// takeLoad is the share of each expert over the mean share, since the last call.
-func (r *run) takeLoad() [][]float64 {
+// shares is the share of each expert over the mean share, since the last Eval.
+func (r *run) shares() [][]float64 {
 	shares := make([][]float64, len(r.load))
 	for l, layer := range r.load {
 		var sum int64
@@ -83,7 +83,6 @@ func (r *run) takeLoad() [][]float64 {
 				shares[l][e] = math.Round(1000*float64(n)*float64(len(layer))/float64(sum)) / 1000
 			}
 		}
-		clear(layer)
 	}
 	return shares
 }

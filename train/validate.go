@@ -46,7 +46,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	}
 	r.val = total.BPB
 	e := Eval{
-		Step: r.step, ValBPB: total.BPB, ByLang: map[string]float64{}, ExpertLoad: r.takeLoad(),
+		Step: r.step, ValBPB: total.BPB, ByLang: map[string]float64{}, ExpertLoad: r.shares(),
 		ValLoss: total.BPB * math.Ln2 * float64(total.Bytes) / float64(max(total.Tokens, 1)),
 	}
 	for _, l := range langs {

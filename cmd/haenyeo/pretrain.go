@@ -39,7 +39,7 @@ type pretrainCmd struct {
 	Momentum     *float64  `placeholder:"X" help:"Muon's momentum. Default: ${momentum}."`
 	WeightDecay  *float64  `placeholder:"X" help:"Decoupled weight decay of matrices. Default: ${weightdecay}."`
 	Clip         *float64  `placeholder:"X" help:"Largest norm of the gradient; 0: any. Default: ${clip}."`
-	EMA          *float64  `name:"ema" placeholder:"X" help:"Decay of an average of the weights that is left instead of the last; 0: none. Default: ${ema}."`
+	EMA          *float64  `name:"ema" placeholder:"X" help:"Decay of an average of the weights that is evaluated, and left instead of the last; 0: none. Default: ${ema}."`
 	BiasGamma    *float64  `placeholder:"X" help:"Speed of the routing biases. Default: ${biasgamma}."`
 	BiasDecay    *float64  `placeholder:"X" help:"Share of the steps, at the end, in which that speed falls to 0. Default: ${biasdecay}."`
 	BalanceAlpha *float64  `placeholder:"X" help:"Weight of the sequence-wise balance loss. Default: ${balancealpha}; with --batches 0."`
