@@ -155,11 +155,9 @@ func (r *route) exactness(b *block) error {
 // speed returns the GFLOPS of one thread.
 func (r *route) speed(b *block, within time.Duration) float64 {
 	r.peakTile(&b.tile)
-	calls := 0
-	began := time.Now()
-	for time.Since(began) < within {
+	calls, began := 0, time.Now()
+	for ; calls == 0 || time.Since(began) < within; calls++ {
 		r.multiply(&b.tile)
-		calls++
 	}
 	return float64(calls) * b.flops(r) / float64(time.Since(began).Nanoseconds())
 }
@@ -211,7 +209,7 @@ func (e *Engine) Peak(dt DType) float64 {
 	}
 	parts := 4 * len(t.tiles)
 	best := 0.0
-	for end := time.Now().Add(20 * time.Millisecond); time.Now().Before(end); {
+	for end := time.Now().Add(20 * time.Millisecond); best == 0 || time.Now().Before(end); { // once, however late it is
 		began := time.Now()
 		e.pool.Run(parts, t)
 		best = max(best, float64(parts*t.calls)*one/float64(time.Since(began).Nanoseconds()))

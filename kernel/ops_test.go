@@ -481,7 +481,7 @@ func TestNoAllocations(t *testing.T) {
 	}
 	defer e.Close()
 	run := rowOperations()
-	if n := testing.AllocsPerRun(10, func() { run(e) }); n > 0 {
+	if n := allocations(func() { run(e) }); n > 0 {
 		t.Errorf("row operations allocate %g times", n)
 	}
 	c := newAttentionCase(1, 2, 70, 4, 2, 16, 8, 30)
@@ -496,7 +496,7 @@ func TestNoAllocations(t *testing.T) {
 			e.Attention(a)
 			e.AttentionGrad(a, do, dq, dk, dv)
 		}
-		if n := testing.AllocsPerRun(10, func() {
+		if n := allocations(func() {
 			e.Attention(a)
 			e.AttentionGrad(a, do, dq, dk, dv)
 		}); n > 0 {

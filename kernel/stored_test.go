@@ -174,7 +174,7 @@ func TestStoredIsDeterministicAndQuiet(t *testing.T) {
 					t.Fatalf("%v, %d threads: element %d differs", dt, threads, i)
 				}
 			}
-			if n := testing.AllocsPerRun(5, func() { e.MultiplyStored(ps, dt) }); n > 0 {
+			if n := allocations(func() { e.MultiplyStored(ps, dt) }); n > 0 {
 				t.Errorf("%v, %d threads: %v allocations", dt, threads, n)
 			}
 			e.Close()

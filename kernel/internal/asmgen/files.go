@@ -18,6 +18,8 @@ var files = []file{
 	{"vector_avx512_amd64.s", func(a *asm) { vectorFileAMD64(a, true) }},
 	{"vector_avx2_amd64.s", func(a *asm) { vectorFileAMD64(a, false) }},
 	{"vector_amd64.go", func(a *asm) { vectorFileGo(a, "AVX512", "AVX2") }},
+	{"vector_avx512_amd64.go", func(a *asm) { vectorSetGo(a, "AVX512") }},
+	{"vector_avx2_amd64.go", func(a *asm) { vectorSetGo(a, "AVX2") }},
 	{"quant_avx512_amd64.s", func(a *asm) { quantFile(a, "AVX512") }},
 	{"quant_avx2_amd64.s", func(a *asm) { quantFile(a, "AVX2") }},
 	{"quant_amd64.go", func(a *asm) { quantFileGo(a, "AVX512", "AVX2") }},
@@ -25,4 +27,5 @@ var files = []file{
 	{"quant_arm64.go", func(a *asm) { quantFileGo(a, "NEON") }},
 	{"vector_neon_arm64.s", vectorFileARM64},
 	{"vector_arm64.go", func(a *asm) { vectorFileGo(a, "NEON") }},
+	{"vector_neon_arm64.go", func(a *asm) { vectorSetGo(a, "NEON") }},
 }

@@ -5,7 +5,7 @@ import "strings"
 // The Go side of the vector programs: for every program and instruction set a declaration of the
 // assembly function and a wrapper over slices, then the table that kernel.newVector picks.
 
-// vectorFileGo prints the wrappers for the named instruction sets of one architecture.
+// vectorFileGo prints the choice among the instruction sets of one architecture.
 func vectorFileGo(a *asm, sets ...string) {
 	a.line("package kernel")
 	a.line("")
@@ -19,17 +19,20 @@ func vectorFileGo(a *asm, sets ...string) {
 	a.line("\t}")
 	a.line("\treturn vectorPortable")
 	a.line("}")
-	for _, set := range sets {
-		a.line("")
-		a.line("var vector%s = vector{", set)
-		programs := vectorPrograms(set == "AVX512")
-		for _, p := range programs {
-			a.line("\t%s: %s%s,", p.name, p.name, set)
-		}
-		a.line("}")
-		for _, p := range programs {
-			p.wrapper(a, set)
-		}
+}
+
+// vectorSetGo prints the table and the wrappers of one instruction set.
+func vectorSetGo(a *asm, set string) {
+	a.line("package kernel")
+	a.line("")
+	a.line("var vector%s = vector{", set)
+	programs := vectorPrograms(set == "AVX512")
+	for _, p := range programs {
+		a.line("\t%s: %s%s,", p.name, p.name, set)
+	}
+	a.line("}")
+	for _, p := range programs {
+		p.wrapper(a, set)
 	}
 }
 
