@@ -6,6 +6,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Batch is B rows of T inputs with their targets.
@@ -14,18 +15,24 @@ type Batch struct {
 	Tokens  []int32 // [B,T+1]: inputs are the first T of a row, targets the last T
 	First   []int32 // [B,T] where in its row the token's document begins; nil: every row is one document
 	Targets []int32 // [B,T] replaces the targets; −1: no loss there. nil: all of Tokens
+
+	// Experts are, for every MoE layer but the MTP layer's, the experts to use instead of the router's
+	// choice ([B,T,K], distinct; −1 first: the router chooses for this token); their weights come from the
+	// router's scores. nil: the router chooses. Source: DeepSeek-V3.2 report, keep routing.
+	Experts [][]int32
 }
 
-// LossOptions weights the losses beside cross-entropy; 0 leaves one out.
+// LossOptions says what the loss is. A weight of 0 leaves its part out.
 type LossOptions struct {
-	BalanceAlpha float32 // sequence-wise balance loss
-	MTPLambda    float32 // multi-token prediction, for models opened with Options.MTP
+	Objective    Objective // nil: mean cross-entropy over the positions with a target
+	BalanceAlpha float32   // sequence-wise balance loss
+	MTPLambda    float32   // multi-token prediction, for models opened with Options.MTP
 }
 
 // Loss is in nats. Total = CE + BalanceAlpha·Balance + MTPLambda·MTP.
 type Loss struct {
 	Total   float64
-	CE      float64 // mean over the positions with a target
+	CE      float64 // mean over the positions with a target; with an Objective, that loss instead
 	Balance float64 // Σ over MoE layers of the mean over rows
 	MTP     float64 // mean over the positions with a token after their target
 	Tokens  int     // positions with a target
@@ -75,7 +82,12 @@ func (m *Model) loss(b *Batch, o LossOptions, nll []float32, grad bool) (Loss, e
 		if withBalance {
 			p.balanceScale = o.BalanceAlpha / float32(b.B*b.T)
 		}
-		l.CE += m.lossForward(p, 1/float32(positions), grad)
+		m.forward(p)
+		var dh []float32
+		if grad {
+			dh = p.dh
+		}
+		l.CE += m.headLoss(p, o.Objective, lo*b.T, p.h, dh, p.targets, p.nll, 1/float32(positions))
 		if nll != nil {
 			copy(nll[lo*b.T:], p.nll[:p.n])
 		}
@@ -91,7 +103,9 @@ func (m *Model) loss(b *Batch, o LossOptions, nll []float32, grad bool) (Loss, e
 			m.backward(p, withMTP && second > 0)
 		}
 	}
-	l.CE /= float64(positions)
+	if o.Objective == nil {
+		l.CE /= float64(positions)
+	}
 	l.MTP /= float64(max(second, 1))
 	l.Balance /= float64(b.B)
 	l.Total = l.CE + float64(o.BalanceAlpha)*l.Balance + float64(o.MTPLambda)*l.MTP
@@ -153,6 +167,10 @@ func (m *Model) fill(p *pass, b *Batch, lo int) {
 		p.first = p.firstBuf[:p.n]
 		copy(p.first, b.First[lo*b.T:])
 	}
+	for i, ids := range b.Experts {
+		k := m.routers[i].k
+		p.experts = append(p.experts, ids[lo*b.T*k:][:p.n*k])
+	}
 }
 
 func (m *Model) checkBatch(b *Batch) error {
@@ -179,6 +197,36 @@ func (m *Model) checkBatch(b *Batch) error {
 	for i, f := range b.First {
 		if f < 0 || int(f) > i%b.T {
 			return fmt.Errorf("model: position %d of row %d says that its document begins at %d", i%b.T, i/b.T, f)
+		}
+	}
+	return m.checkExperts(b)
+}
+
+func (m *Model) checkExperts(b *Batch) error {
+	if b.Experts == nil {
+		return nil
+	}
+	layers := len(m.routers)
+	if m.mtp != nil {
+		layers--
+	}
+	if len(b.Experts) != layers {
+		return fmt.Errorf("model: experts of %d layers given, the model has %d MoE layers", len(b.Experts), layers)
+	}
+	for l, ids := range b.Experts {
+		r := m.routers[l]
+		if len(ids) != b.B*b.T*r.k {
+			return fmt.Errorf("model: MoE layer %d: %d expert ids given, a batch of %d rows of %d needs %d of each token", l, len(ids), b.B, b.T, r.k)
+		}
+		for i := 0; i < len(ids); i += r.k {
+			if ids[i] == -1 {
+				continue
+			}
+			for j, id := range ids[i:][:r.k] {
+				if id < 0 || int(id) >= r.e || slices.Contains(ids[i:][:j], id) {
+					return fmt.Errorf("model: MoE layer %d: experts %v of position %d must be distinct and below %d", l, ids[i:][:r.k], i/r.k, r.e)
+				}
+			}
 		}
 	}
 	return nil

@@ -13,7 +13,7 @@
 // checks, sizes and files in configcheck.go, configsize.go, configjson.go, configread.go and
 // configwrite.go; model.go the whole: New, Params, Init, Sync; v3.go and llama.go how a generation is
 // put together from block.go, mla.go, gqa.go, mlp.go, moe.go and router.go; mtp.go the extra
-// prediction layer; loss.go cross-entropy; batch.go the path of one training batch; logits.go the
+// prediction layer; loss.go cross-entropy, objective.go losses of others; batch.go the path of one training batch; logits.go the
 // model read as a whole; load.go and save.go the files.
 //
 // # Caveats

@@ -42,6 +42,8 @@ type Model struct {
 	weights []*kernel.Weight
 	sources [][]float32
 	pass    *pass
+
+	positions []int32 // of the chunk that a ChunkObjective is told of
 }
 
 // New makes a model whose weights are zero: call Init, or fill Params and call Sync.
@@ -93,6 +95,7 @@ func New(cfg *Config, e *kernel.Engine, opt Options) (*Model, error) {
 	}
 	for _, block := range m.allBlocks() {
 		if x, ok := block.ffn.(*moe); ok {
+			x.router.layer = len(m.routers)
 			m.routers = append(m.routers, x.router)
 		}
 	}

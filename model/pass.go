@@ -13,10 +13,12 @@ type pass struct {
 	capacity int
 	b, t, n  int
 
-	tokens, next       []int32 // [T] inputs; the tokens after them (for MTP)
-	targets, mtpTarget []int32 // [T] −1: no loss
-	pos                []int32 // [T] position of a token in its row
-	firstBuf, first    []int32 // [T]; first is nil when no row holds a second document
+	tokens, next       []int32   // [T] inputs; the tokens after them (for MTP)
+	targets, mtpTarget []int32   // [T] −1: no loss
+	pos                []int32   // [T] position of a token in its row
+	firstBuf, first    []int32   // [T]; first is nil when no row holds a second document
+	experts            [][]int32 // of each MoE layer [T,K], to be used; empty: routers choose
+	routes             []Routes  // of each MoE layer, to be added to; nil: nobody asks
 
 	countLoads   bool    // routers add to their loads
 	balanceScale float32 // α over the sequences and tokens of the batch; 0: no balance loss
@@ -27,6 +29,7 @@ type pass struct {
 	h, dh  []float32 // [T,D] after the final norm, and its gradient
 	dx     []float32 // [T,D] gradient of the residual stream
 	logits []float32 // [chunk,V]
+	scored scored
 	nll    []float32 // [T]
 	s      scratch
 	loop   rowLoop
@@ -55,6 +58,7 @@ func (m *Model) passFor(b, t int) *pass {
 	p := m.pass
 	p.b, p.t, p.n = b, t, b*t
 	p.first, p.countLoads, p.balanceScale = nil, false, 0
+	p.experts, p.routes = p.experts[:0], nil
 	for i := range p.n {
 		p.pos[i] = int32(i % t)
 	}
@@ -76,7 +80,7 @@ func (m *Model) layout(p *pass, a *arena, n int) {
 	p.pos, p.firstBuf = a.ints(n), a.ints(n)
 	p.rstd, p.nll = a.floats(n), a.floats(n)
 	p.h = a.floats(n * d)
-	p.logits = a.floats(min(n, logitRows(m.cfg.VocabSize)) * m.cfg.VocabSize)
+	m.layoutHead(p, a, n)
 	if train {
 		p.dh, p.dx = a.floats(n*d), a.floats(n*d)
 	}
@@ -144,18 +148,7 @@ func (m *Model) state(p *pass) []float32 {
 	return p.h
 }
 
-// lossForward runs the main model and, with scale, its part of the backward pass that belongs to the
-// head: p.dh. It returns the summed cross-entropy.
-func (m *Model) lossForward(p *pass, scale float32, grad bool) float64 {
-	m.forward(p)
-	var dh []float32
-	if grad {
-		dh = p.dh
-	}
-	return m.crossEntropy(p, p.h, dh, p.targets, p.nll, scale)
-}
-
-// mtpLoss returns the summed cross-entropy of the MTP layer, after lossForward. With grad it runs the
+// mtpLoss returns the summed cross-entropy of the MTP layer, after headLoss. With grad it runs the
 // layer's whole backward pass with scale times the gradient of that sum, and leaves the part that
 // belongs to the main model in p.dh, or in p.s.dxn where the state is taken before the final norm.
 //
@@ -166,9 +159,9 @@ func (m *Model) mtpLoss(p *pass, scale float32, grad bool, balance *float64) flo
 		*balance += m.mtp.block.balance(p, &p.mtp.layer)
 	}
 	if !grad {
-		return m.crossEntropy(p, p.s.xn, nil, p.mtpTarget, p.nll, 0)
+		return m.headLoss(p, nil, 0, p.s.xn, nil, p.mtpTarget, p.nll, 0)
 	}
-	sum := m.crossEntropy(p, p.s.xn, p.s.dxn, p.mtpTarget, p.nll, scale)
+	sum := m.headLoss(p, nil, 0, p.s.xn, p.s.dxn, p.mtpTarget, p.nll, scale)
 	if m.mtp.beforeNorm {
 		m.mtp.backward(p, &p.mtp, m.embed, p.s.dxn, p.s.dxn, m.state(p), false)
 	} else {

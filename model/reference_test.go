@@ -14,6 +14,9 @@ type reference struct {
 	w map[string][]float64
 	// experts chosen, in the order of evaluation: a numerical derivative is only valid if they stay
 	routes []int
+	given  [][]int32 // Batch.Experts
+	row    int       // of the batch
+	moes   int       // MoE layers of this row that are done
 }
 
 func newReference(m *Model) *reference {
@@ -210,6 +213,13 @@ func (r *reference) moe(at string, x []vec) (y []vec, balance float64) {
 			}
 		}
 		chosen := best(a, K)
+		if r.moes < len(r.given) {
+			if ids := r.given[r.moes][(r.row*len(x)+t)*K:][:K]; ids[0] >= 0 {
+				for i, id := range ids {
+					chosen[i] = int(id)
+				}
+			}
+		}
 		r.routes = append(r.routes, chosen...)
 		var sum float64
 		for _, i := range chosen {
@@ -232,6 +242,7 @@ func (r *reference) moe(at string, x []vec) (y []vec, balance float64) {
 		}
 		y = append(y, yt)
 	}
+	r.moes++
 	return y, dot(f, P)
 }
 
@@ -293,6 +304,7 @@ func (r *reference) loss(b *Batch, o LossOptions, beforeNorm bool) Loss {
 	r.routes = nil
 	var mtps int
 	for row := range b.B {
+		r.row, r.moes = row, 0
 		tokens := b.Tokens[row*(b.T+1):][:b.T+1]
 		x, first := make([]vec, b.T), make([]int, b.T)
 		for t := range x {

@@ -7,6 +7,7 @@ package model
 
 import (
 	"math"
+	"slices"
 
 	"github.com/haenyeo/haenyeo/kernel"
 )
@@ -19,6 +20,7 @@ type router struct {
 	gate                    *linear   // [E,D]
 	bias                    []float32 // [E] e_score_correction_bias: for choosing only
 	loads                   []int64   // [E] tokens routed since the last reset
+	layer                   int       // among the MoE layers
 }
 
 func (b *builder) router(c *Config, layer int) *router {
@@ -94,10 +96,28 @@ func (r *router) forward(p *pass, k *routerKeep, x []float32) {
 	p.e.Sigmoid(k.s[:p.n*r.e], k.s[:p.n*r.e])
 	r.run(p, k, biasScores, p.n, nil, 0)
 	p.e.TopK(k.ids, s.biased, p.n, r.e, r.k)
+	if r.layer < len(p.experts) {
+		r.replay(k.ids, p.experts[r.layer])
+	}
 	r.run(p, k, routingWeights, p.n, nil, 0)
+	if p.routes != nil {
+		own := &p.routes[r.layer]
+		own.Experts = append(own.Experts, k.ids[:p.n*r.k]...)
+		own.Weights = append(own.Weights, k.w[:p.n*r.k]...)
+	}
 	if p.countLoads {
 		for _, id := range k.ids[:p.n*r.k] {
 			r.loads[id]++
+		}
+	}
+}
+
+// replay puts the given experts of every token that has some in the place of the chosen ones, ascending.
+func (r *router) replay(ids, given []int32) {
+	for i := 0; i < len(given); i += r.k {
+		if given[i] >= 0 {
+			copy(ids[i:], given[i:][:r.k])
+			slices.Sort(ids[i:][:r.k])
 		}
 	}
 }

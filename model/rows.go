@@ -17,6 +17,7 @@ type rowLoop struct {
 	ldy, ldx int
 	count    int // rows, or columns, to be cut
 	n        int // the other dimension
+	idx      []int32
 }
 
 // Do handles one chunk.
@@ -46,6 +47,27 @@ func doCopy(l *rowLoop, lo, hi int) {
 	}
 	for r := lo; r < hi; r++ {
 		copy(l.y[r*l.ldy:][:l.n], l.x[r*l.ldx:][:l.n])
+	}
+}
+
+// gatherRows computes y[i] = x[idx[i]] for rows of n channels; scatterRows y[idx[i]] = x[i].
+func (p *pass) gatherRows(y, x []float32, idx []int32, n int) {
+	p.run(rowLoop{do: doGather, y: y, x: x, count: len(idx), n: n, idx: idx})
+}
+
+func doGather(l *rowLoop, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		copy(l.y[i*l.n:][:l.n], l.x[int(l.idx[i])*l.n:])
+	}
+}
+
+func (p *pass) scatterRows(y, x []float32, idx []int32, n int) {
+	p.run(rowLoop{do: doScatter, y: y, x: x, count: len(idx), n: n, idx: idx})
+}
+
+func doScatter(l *rowLoop, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		copy(l.y[int(l.idx[i])*l.n:][:l.n], l.x[i*l.n:])
 	}
 }
 
