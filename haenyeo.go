@@ -12,9 +12,11 @@ import (
 	"log/slog"
 	"math"
 	"slices"
+	"sync"
 
 	"github.com/haenyeo/haenyeo/export"
 	"github.com/haenyeo/haenyeo/forward"
+	"github.com/haenyeo/haenyeo/grammar"
 	"github.com/haenyeo/haenyeo/infer"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
@@ -30,6 +32,7 @@ type Options struct {
 	DType    kernel.DType     // of matrix products
 	Rounding forward.Rounding // the fp8 and fp4 round trips of V3.2 and V4: as published, or none
 	KV       quant.Type       // of caches: F32, F16, BF16 or Q8_0
+	MTP      bool             // open the multi-token prediction layer too, for Speculation.MTP
 	RAM      int64            // most bytes of memory that the process may hold, 0: no limit; see forward.Options
 	Logger   *slog.Logger     // of warnings; nil: slog.Default
 }
@@ -47,6 +50,8 @@ type Model struct {
 	end         []int32
 	log         *slog.Logger
 	warned      bool // that a text is longer than the window
+	words       sync.Once
+	vocabulary  *grammar.Vocabulary // of tok, made by words
 }
 
 // Open opens the model at path: a directory in Hugging Face layout (config.json, safetensors, tokenizer.json), a
@@ -67,7 +72,7 @@ func (m *Model) open(path string, o Options) (err error) {
 	if m.engine, err = kernel.New(o.Threads, o.Tier); err != nil {
 		return err
 	}
-	if m.net, err = forward.New(m.source, m.engine, forward.Options{DType: o.DType, Rounding: o.Rounding, KV: o.KV, RAM: o.RAM}); err != nil {
+	if m.net, err = forward.New(m.source, m.engine, forward.Options{DType: o.DType, Rounding: o.Rounding, KV: o.KV, MTP: o.MTP, RAM: o.RAM}); err != nil {
 		return err
 	}
 	if f := m.source.GGUF(); f != nil {
@@ -171,9 +176,12 @@ type Request struct {
 	Tokens    []int32 // instead of Prompt
 	MaxTokens int     // at most this many new tokens; Room says how many the model's window holds
 	infer.Sampling
-	Stop        []string // texts that end generation
-	Logprobs    bool     // of every token, in the result
-	TopLogprobs int      // with so many alternatives each
+	Grammar     *grammar.Grammar // what the new text is kept in, to its end; nil: anything
+	Stop        []string         // texts that end generation
+	Logprobs    bool             // of every token, in the result
+	TopLogprobs int              // with so many alternatives each
+
+	Speculation infer.Speculation // of tokens ahead; it changes no text
 }
 
 // Generate continues the text of a request. emit, if not nil, receives the new text piece by piece.
@@ -191,10 +199,20 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) 
 	}
 	q := infer.Request{
 		Tokens: tokens, MaxTokens: r.MaxTokens, Sampling: r.Sampling, Stop: r.Stop, End: m.end,
-		Logprobs: r.Logprobs, TopLogprobs: r.TopLogprobs,
+		Logprobs: r.Logprobs, TopLogprobs: r.TopLogprobs, Speculation: r.Speculation,
 	}
 	if m.tok != nil {
 		q.Text, q.TokenBytes = m.tok.Stream(true), m.tok.TokenBytes
+	}
+	if r.Grammar != nil {
+		if r.Allowed != nil {
+			return infer.Result{}, errors.New("haenyeo: Grammar and Sampling.Allowed both say which tokens may come: give one")
+		}
+		k, err := m.Masker(r.Grammar, m.end)
+		if err != nil {
+			return infer.Result{}, err
+		}
+		q.Allowed = k.Matcher().Allowed
 	}
 	if r.MaxTokens > math.MaxInt-len(tokens) {
 		return infer.Result{}, fmt.Errorf("haenyeo: %d new tokens are more than any context holds: ask for fewer", r.MaxTokens)
@@ -206,6 +224,16 @@ func (m *Model) Generate(ctx context.Context, r Request, emit func(text string) 
 	result, err := infer.Generate(ctx, session, q, emit)
 	m.mind(len(tokens) + len(result.Tokens))
 	return result, err
+}
+
+// Masker prepares a grammar for the model's vocabulary; ends are the tokens that end a text. One serves any number of
+// answers, each through a Matcher of its own.
+func (m *Model) Masker(g *grammar.Grammar, ends []int32) (*grammar.Masker, error) {
+	if m.tok == nil {
+		return nil, errors.New("haenyeo: the model has no tokenizer that this program knows (tokenizer.json, or byte-level BPE in a GGUF): a grammar needs one")
+	}
+	m.words.Do(func() { m.vocabulary = grammar.OfTokenizer(m.tok) })
+	return g.For(m.vocabulary, slices.DeleteFunc(slices.Clone(ends), func(id int32) bool { return int(id) >= m.tok.VocabSize() }))
 }
 
 // Room returns how many more tokens the model's window (max_position_embeddings) holds after a text of n.

@@ -10,16 +10,9 @@ import (
 	"github.com/haenyeo/haenyeo/tokenizer"
 )
 
-// deepSeekV3 is the published tokenizer of 128,815 tokens, or the one in HAENYEO_TOKENIZER, a directory.
+// deepSeekV3 is the published tokenizer of 128,815 tokens.
 func deepSeekV3(tb testing.TB) *tokenizer.Tokenizer {
 	tb.Helper()
-	if dir := os.Getenv("HAENYEO_TOKENIZER"); dir != "" {
-		tok, err := tokenizer.Load(dir)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		return tok
-	}
 	const dir = "../tokenizer/testdata"
 	packed, err := os.ReadFile(filepath.Join(dir, "deepseek-v3.tokenizer.json.zst"))
 	if err != nil {

@@ -3,6 +3,7 @@ package infer
 // The state of one answer, whoever steps the model for it: sampler, text, stop rules, limits.
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -40,7 +41,9 @@ func (q *Request) limit() int {
 
 // take chooses the next id from logits [V]. It is part of the context unless the answer is done, or was done by it.
 func (a *reply) take(logits []float32) (id int32, err error) {
-	if id, err = a.sample.next(logits); err != nil {
+	if id, err = a.sample.next(logits); errors.Is(err, errComplete) {
+		return id, a.finish(FinishStop)
+	} else if err != nil {
 		return id, fmt.Errorf("%w (after %d tokens)", err, len(a.req.Tokens)+len(a.r.Tokens))
 	}
 	if slices.Contains(a.req.End, id) {

@@ -143,7 +143,11 @@ func (r *rules) apply(logits []float32) ([]float32, error) {
 		x[id] += float32(b)
 	}
 	if r.Allowed != nil {
-		restrict(x, r.Allowed(r.made))
+		set := r.Allowed(r.made)
+		if set == nil {
+			return nil, errComplete
+		}
+		restrict(x, set)
 	}
 	if r.repeats() {
 		r.tally(lastOf(r.history, r.PenaltyWindow), func(id int32, _ int32) {

@@ -208,7 +208,7 @@ func TestAllowedTokens(t *testing.T) {
 	if len(asked) != 3 || len(asked[0]) != 0 || !slices.Equal(asked[2], made[:2]) {
 		t.Errorf("asked with %v, made %v", asked, made)
 	}
-	s.Allowed = func([]int32) []uint64 { return nil }
+	s.Allowed = func([]int32) []uint64 { return []uint64{} }
 	if _, err := newSampler(s, nil, nil).next(make([]float32, 300)); !errors.Is(err, ErrNothingAllowed) {
 		t.Errorf("nothing allowed: %v", err)
 	}

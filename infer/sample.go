@@ -40,7 +40,8 @@ type Sampling struct {
 	Bias map[int32]float64 // added to the logits of these ids; -Inf bans one
 
 	// Allowed, if not nil, is asked before every token which ids may come next, for grammars. It is given the ids made
-	// so far and returns a set: bit id%64 of word id/64. It keeps both slices.
+	// so far and returns a set: bit id%64 of word id/64. It keeps both slices. nil says that the answer is complete: it
+	// ends as if by an end token. What is made never shrinks: guesses that are not kept are never in it.
 	Allowed func(made []int32) []uint64
 }
 
@@ -49,6 +50,9 @@ var ErrNotFinite = errors.New("infer: logits are not finite: the model's weights
 
 // ErrNothingAllowed says that the rules leave no token to choose.
 var ErrNothingAllowed = errors.New("infer: no token is allowed here: logit bias, allowed ids and the no-repeat rule ban all of them: ban fewer")
+
+// errComplete says that Sampling.Allowed ended the answer.
+var errComplete = errors.New("infer: the answer is complete")
 
 // Validate reports the first value out of its range.
 func (s Sampling) Validate() error {

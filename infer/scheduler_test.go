@@ -409,7 +409,7 @@ func TestSchedulerIsolatesErrors(t *testing.T) {
 		if len(made) < 20 {
 			return []uint64{math.MaxUint64}
 		}
-		return nil
+		return []uint64{}
 	}
 	stream, err := s.Submit(context.Background(), bad, 0)
 	if err != nil {

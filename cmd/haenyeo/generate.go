@@ -18,6 +18,7 @@ type generateCmd struct {
 	Stop      []string `sep:"none" placeholder:"TEXT" help:"Stop before this text; may be given several times."`
 	Logprobs  *int     `placeholder:"K" help:"With --json: the log-probability of every new token, and of the K most probable ones at its place."`
 	samplingFlags
+	grammarFlags
 	arithmetic
 }
 
@@ -49,12 +50,16 @@ func (c *generateCmd) Run(a *app) error {
 		}
 	}
 	started := time.Now()
+	g, err := c.load()
+	if err != nil {
+		return err
+	}
 	m, err := a.open(c.Model, c.arithmetic)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	r := haenyeo.Request{Tokens: c.Tokens, Sampling: m.Sampling(), Stop: c.Stop}
+	r := haenyeo.Request{Tokens: c.Tokens, Sampling: m.Sampling(), Grammar: g, Stop: c.Stop}
 	if r.Logprobs = c.Logprobs != nil; r.Logprobs {
 		r.TopLogprobs = *c.Logprobs
 	}

@@ -21,8 +21,8 @@ import (
 	"github.com/haenyeo/haenyeo/train"
 )
 
-// grammar is the whole command line.
-type grammar struct {
+// commandLine is all of it.
+type commandLine struct {
 	globals
 
 	Create    createCmd    `cmd:"" group:"create" help:"Make a model from text."`
@@ -80,7 +80,7 @@ func main() {
 
 // run executes one command line and returns its exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	var g grammar
+	var g commandLine
 	helped, help := false, &writer{to: stdout}
 	parser, err := kong.New(&g,
 		kong.Name("haenyeo"),
@@ -93,6 +93,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "create", Title: "Create:"}, {Key: "run", Title: "Run:"}, {Key: "know", Title: "Know:"},
 			{Key: "rules", Title: "More rules of sampling:"},
+			{Key: "grammar", Title: "Keep the text in a grammar:"},
 		}),
 	)
 	if err != nil {
