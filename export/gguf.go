@@ -52,6 +52,9 @@ func WriteGGUF(ctx context.Context, src *weights.Source, e *kernel.Engine, out s
 	if c.TopKMethod == "group_limited_greedy" {
 		opt.log().Warn("llama.cpp scores a group of experts by its two best, this model by the best: its results will differ")
 	}
+	if t.m != nil && t.m.stack != 0 && c.NRoutedExperts == 0 {
+		opt.log().Warn("only experts are packed in this type, and the model has none: q4_0 and q4_k_m are as small", "asked", t.String(), "written", t.m.base.String())
+	}
 	ts, err := o.arranged()
 	if err != nil {
 		return s, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -90,6 +91,33 @@ func TestKVTypes(t *testing.T) {
 			t.Error("a cache of Q4_0 was accepted")
 		}
 	})
+}
+
+// A cache is continued with the arithmetic that made it, or refused.
+func TestSavedCacheKeepsItsArithmetic(t *testing.T) {
+	for _, name := range []string{"deepseek_v32", "deepseek_v4"} {
+		dir := filepath.Join("testdata", name)
+		options := []Options{{}, {Rounding: None}, {DType: kernel.BF16}, {DType: kernel.BF16, Rounding: None}, {Rounding: None, KV: quant.F16}}
+		var saved [][]byte
+		var nets []*Net
+		for _, o := range options {
+			n := open(t, dir, o)
+			c := newCache(t, n, 64)
+			last(t, n, c, randomTokens(3, 20, n.cfg.VocabSize))
+			var buf bytes.Buffer
+			if err := c.Save(&buf); err != nil {
+				t.Fatal(err)
+			}
+			saved, nets = append(saved, buf.Bytes()), append(nets, n)
+		}
+		for i, b := range saved {
+			for j, n := range nets {
+				if _, err := n.LoadCache(bytes.NewReader(b), 64); (err == nil) != (i == j) {
+					t.Errorf("%s: saved with %+v, loaded with %+v: %v", name, options[i], options[j], err)
+				}
+			}
+		}
+	}
 }
 
 // Packed caches give a sequence the same bits beside others and on any number of threads, and take no memory

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/quant"
 )
 
@@ -39,9 +40,12 @@ func (n *Net) LoadCache(r io.Reader, max int) (*Cache, error) {
 		return nil, fmt.Errorf("forward: the saved cache has %d layers, this model has %d", layers, len(c.layers))
 	}
 	if s.err == nil && kv != n.rowKinds() {
-		kinds := n.rowKinds() &^ kvMask
-		if kv&^kvMask != kinds || checkKV(quant.Type(kv&kvMask)) != nil || quant.Type(kv&kvMask) == n.opt.KV {
-			return nil, errors.New("forward: the saved cache was written by another version of this program or with another rounding, or is damaged")
+		const known = kvMask | publishedForms | unroundedForms | roundedSums
+		switch {
+		case kv&^known != 0 || checkKV(quant.Type(kv&kvMask)) != nil:
+			return nil, errors.New("forward: the saved cache was written by another version of this program, or is damaged")
+		case kv&^kvMask != n.rowKinds()&^kvMask:
+			return nil, errors.New("forward: the saved cache was computed with another data type or other rounding: open the model with the same to go on")
 		}
 		kv &= kvMask
 		return nil, fmt.Errorf("forward: the saved cache keeps keys and values as %v, this model was opened with %v: open it with %[1]v to go on", quant.Type(kv), n.opt.KV)
@@ -73,6 +77,7 @@ const (
 	kvMask         = 1<<16 - 1
 	publishedForms = 1 << 16 // of what the publisher's code rounds
 	unroundedForms = 1 << 17 // of the same in Options.KV
+	roundedSums    = 1 << 18 // of inputs of products in bfloat16
 )
 
 // rowKinds is the forms of rows as a number.
@@ -84,6 +89,9 @@ func (n *Net) rowKinds() int {
 		kinds |= publishedForms
 	default:
 		kinds |= unroundedForms
+	}
+	if n.opt.DType == kernel.BF16 {
+		kinds |= roundedSums
 	}
 	return kinds
 }

@@ -354,7 +354,12 @@ func (s *session) have(ctx context.Context, j *job, slots chan struct{}, count f
 	}
 	cached := j.here
 	var got sums
-	if !j.here {
+	if j.here {
+		var err error
+		if got, err = j.checkKept(ctx); err != nil {
+			return nil, err
+		}
+	} else {
 		for _, dir := range []string{filepath.Dir(j.final), filepath.Dir(j.partial)} {
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				return nil, err
@@ -379,13 +384,9 @@ func (s *session) have(ctx context.Context, j *job, slots chan struct{}, count f
 			}
 		}
 	}
-	switch {
-	case got.sha256 != "":
-	case isSHA256(j.tag):
-		got.sha256 = j.tag
-	default:
+	if got.sha256 == "" { // the other process fetched it
 		var err error
-		if got, err = sumFile(ctx, j.final, j.size, false); err != nil {
+		if got, err = j.checkKept(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -403,6 +404,26 @@ func (s *session) have(ctx context.Context, j *job, slots chan struct{}, count f
 		out = append(out, f)
 	}
 	return out, nil
+}
+
+// checkKept computes the checksum of a file that was fetched before. One that a disk or a program has changed since is
+// set aside.
+func (j *job) checkKept(ctx context.Context) (sums, error) {
+	got, err := sumFile(ctx, j.final, j.size, isGit(j.tag))
+	if err != nil {
+		return sums{}, err
+	}
+	why := got.mismatch(j.tag)
+	if why == "" {
+		return got, nil
+	}
+	if err := os.MkdirAll(filepath.Dir(j.corrupt), 0o777); err != nil {
+		return sums{}, err
+	}
+	if err := os.Rename(j.final, j.corrupt); err != nil {
+		return sums{}, err
+	}
+	return sums{}, fmt.Errorf("%s, so it was changed after it was fetched: it is set aside as %s and not used: pull again", why, j.corrupt)
 }
 
 // inDir gives j its place in a plain directory. What stands there must be what would be fetched.

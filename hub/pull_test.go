@@ -81,6 +81,39 @@ func TestPull(t *testing.T) {
 	}
 }
 
+// What a disk or a program changed since is found, set aside, and fetched again.
+func TestPullFindsChangedBytes(t *testing.T) {
+	h := newHub(t)
+	c := h.client()
+	if _, err := pull(t, c, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	blob := filepath.Join(c.Cache, "models--org--tiny", "blobs", h.tag("model.safetensors"))
+	b, err := os.ReadFile(blob)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)/2] ^= 1
+	if err := os.Chmod(blob, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(blob, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c.Offline = true
+	if _, err := pull(t, c, Options{}); err == nil || !strings.Contains(err.Error(), "changed since") {
+		t.Errorf("offline: %v", err)
+	}
+	c.Offline = false
+	if _, err := pull(t, c, Options{}); err == nil || !strings.Contains(err.Error(), "set aside as "+blob+".corrupt") {
+		t.Errorf("the changed file: %v", err)
+	}
+	if _, err := pull(t, c, Options{}); err != nil {
+		t.Errorf("pulled again: %v", err)
+	}
+	h.intact(c)
+}
+
 // A mirror may know one form of the API only, list no sizes, and answer no HEAD.
 func TestSmallMirrors(t *testing.T) {
 	h := newHub(t)

@@ -28,6 +28,10 @@ func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 		return nil, err
 	}
 	defer r.Close()
+	if head, ok := r.Tensor("lm_head.weight"); ok {
+		embed, _ := r.Tensor("model.embed_tokens.weight")
+		cfg.Untie(embed, head)
+	}
 	if err := bounded(cfg, r.Bytes()); err != nil {
 		return nil, fmt.Errorf("%w (in %q)", err, dir)
 	}

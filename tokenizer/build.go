@@ -20,8 +20,7 @@ type Parts struct {
 }
 
 // New builds a tokenizer from the parts that a GGUF file stores. Tokens of type Control and UserDefined are its added
-// tokens. It has no normaliser, as the format has no place for one: a Qwen tokenizer normalises only where it comes from
-// a tokenizer.json that says so, which makes a difference for decomposed characters alone.
+// tokens. The format has no place for a normaliser: one that splits as Qwen does normalises to NFC, as Qwen's do, no other.
 func New(p Parts) (*Tokenizer, error) {
 	if len(p.Types) != 0 && len(p.Types) != len(p.Tokens) {
 		return nil, fmt.Errorf("tokenizer: %d token types for %d tokens", len(p.Types), len(p.Tokens))
@@ -41,7 +40,7 @@ func New(p Parts) (*Tokenizer, error) {
 		return nil, fmt.Errorf("tokenizer: pre-tokenizer %q is not supported; known are %s", p.Pre, knownScanners())
 	}
 	b := newBuilder(len(p.Tokens))
-	b.scan, b.ignoreMerges = scan, scan == llamaBPE
+	b.scan, b.ignoreMerges, b.nfc = scan, scan == llamaBPE, scan == qwen2
 	for id, s := range p.Tokens {
 		if len(p.Types) != 0 && (p.Types[id] == Control || p.Types[id] == UserDefined) {
 			b.added = append(b.added, AddedToken{ID: int32(id), Content: s, Special: p.Types[id] == Control})

@@ -53,3 +53,24 @@ func FuzzNFC(f *testing.F) {
 		}
 	})
 }
+
+// Parts that split as Qwen does compose characters first; the others take the bytes as they are.
+func TestNewNormalisesAsQwen(t *testing.T) {
+	for _, pre := range []string{"qwen2", "deepseek-r1-qwen", "deepseek-v3", "gpt-2"} {
+		p := Parts{Pre: pre}
+		for b := range 256 {
+			p.Tokens = append(p.Tokens, string(symbolOfByte[b]))
+		}
+		tok, err := New(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := len("e\u0301")
+		if strings.Contains(pre, "qwen") {
+			want = len("\u00e9")
+		}
+		if got := tok.Encode(nil, "e\u0301", EncodeOptions{}); len(got) != want {
+			t.Errorf("%s: %v", pre, got)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/internal/regular"
@@ -23,6 +24,7 @@ type Source struct {
 	cfg   *model.Config
 	path  string
 	files files
+	held  sync.WaitGroup
 }
 
 // files is one kind of place where tensors are.
@@ -101,6 +103,10 @@ func openDir(dir string) (*Source, error) {
 	f, err := openSafetensors(dir, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if head, ok := f.lookup("lm_head.weight"); ok {
+		embed, _ := f.lookup("model.embed_tokens.weight")
+		cfg.Untie(embed, head)
 	}
 	return &Source{cfg: cfg, path: dir, files: f}, nil
 }
@@ -215,5 +221,14 @@ func (s *Source) CatchFault(before bool, err *error) {
 	}
 }
 
-// Close unmaps the files.
-func (s *Source) Close() error { return s.files.close() }
+// Hold keeps the files mapped until letGo is called: a read that is under way writes where they are.
+func (s *Source) Hold() (letGo func()) {
+	s.held.Add(1)
+	return s.held.Done
+}
+
+// Close unmaps the files, when nobody holds them any more.
+func (s *Source) Close() error {
+	s.held.Wait()
+	return s.files.close()
+}
