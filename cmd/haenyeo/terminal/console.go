@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
@@ -37,10 +38,13 @@ func Smart(in, out *os.File) bool {
 
 // Console reads messages and shows answers. One goroutine uses it. Close gives the terminal back.
 type Console struct {
-	o       Options
-	out     io.Writer
-	size    func() (columns, lines int)
+	o    Options
+	out  io.Writer
+	size func() (columns, lines int)
+
+	mode    sync.Mutex
 	restore func() // the terminal's mode, of a smart one
+	closed  bool
 
 	keys    chan Key
 	lines   chan string // of one that is not smart
@@ -97,6 +101,11 @@ func Open(in io.Reader, inFile *os.File, out io.Writer, outFile *os.File, o Opti
 
 // take sets the terminal to give keys, and pastes as such.
 func (c *Console) take(in *os.File) error {
+	c.mode.Lock()
+	defer c.mode.Unlock()
+	if c.closed {
+		return os.ErrClosed
+	}
 	before, err := term.MakeRaw(int(in.Fd()))
 	if err != nil {
 		return fmt.Errorf("the terminal: %w", err)
@@ -115,7 +124,15 @@ func (c *Console) Close() {
 	close(c.done)
 	signal.Stop(c.signals)
 	signal.Stop(c.resized)
+	c.giveBack(true)
+}
+
+// giveBack sets the terminal as it was; at last for good.
+func (c *Console) giveBack(last bool) {
+	c.mode.Lock()
+	defer c.mode.Unlock()
 	c.restore()
+	c.closed = c.closed || last
 }
 
 // passSignals turns Ctrl-C into a key where the terminal makes a signal of it.
@@ -168,7 +185,7 @@ func (c *Console) readKeys(in io.Reader, file *os.File) {
 	for final, open := false, true; ; {
 		for k, ok := d.next(final); ok; k, ok = d.next(final) {
 			if k.Kind == Suspend {
-				c.restore()
+				c.giveBack(false)
 				suspend()
 				if c.take(file) != nil {
 					return
@@ -260,7 +277,7 @@ func (c *Console) Read(ctx context.Context, prompt, text string, unfold func()) 
 		switch c.edit.key(k) {
 		case isSent:
 			c.leave(prompt)
-			return unquote(c.edit.text), nil
+			return c.edit.said(), nil
 		case isInterrupted:
 			c.leave(prompt)
 			return c.edit.text, ErrInterrupted
@@ -315,20 +332,22 @@ func (c *Console) wipe() {
 
 // readMessage reads lines until a message is whole.
 func (c *Console) readMessage(ctx context.Context, prompt string) (string, error) {
-	for text := ""; ; prompt = strings.Repeat(".", max(1, len(prompt)-1)) + " " {
+	for text, quoted := "", false; ; prompt = strings.Repeat(".", max(1, len(prompt)-1)) + " " {
 		io.WriteString(c.o.Asides, prompt)
 		select {
 		case line, ok := <-c.lines:
 			if !ok {
 				io.WriteString(c.o.Asides, "\n")
 				if text != "" {
-					return unquote(text), nil
+					return said(text, quoted), nil
 				}
 				return "", io.EOF
 			}
-			more, whole := joinLines(text + line)
+			// Quotes stand alone on their line here: whether they are typed or pasted cannot be told.
+			quoted = quoted || text == "" && strings.TrimSpace(line) == quotes
+			more, whole := joinLines(text+line, quoted)
 			if whole {
-				return unquote(more), nil
+				return said(more, quoted), nil
 			}
 			text = more
 		case <-c.keys:

@@ -12,10 +12,12 @@ import (
 type editor struct {
 	text     string
 	at       int    // byte offset of the cursor, between characters
+	quoted   bool   // the quotes it begins with were typed: those of a paste are its own
 	killed   string // what Yank brings back
 	past     []string
 	place    int    // in past; len(past) is the message that is being written
 	draft    string // that message, while an older one is shown
+	meant    bool   // quoted, of the draft
 	complete func(text string) string
 }
 
@@ -31,18 +33,25 @@ const (
 
 // begin starts a message with text.
 func (e *editor) begin(text string, past []string) {
-	e.text, e.at, e.past, e.place, e.draft = text, len(text), past, len(past), ""
+	*e = editor{text: text, at: len(text), killed: e.killed, past: past, place: len(past), complete: e.complete}
 }
 
 // key changes the text as a key says.
 func (e *editor) key(k Key) outcome {
+	begun := beginsQuoted(e.text)
+	o := e.change(k)
+	e.quoted = beginsQuoted(e.text) && (e.quoted || !begun && k.Kind == Text)
+	return o
+}
+
+func (e *editor) change(k Key) outcome {
 	switch k.Kind {
 	case Text, Paste:
 		e.insert(k.Text)
 	case NewLine:
 		e.insert("\n")
 	case Enter:
-		if text, whole := joinLines(e.text); !whole {
+		if text, whole := joinLines(e.text, e.quoted); !whole {
 			e.text, e.at = text, len(text)
 		} else {
 			return isSent
@@ -196,23 +205,37 @@ func (e *editor) recall(place int) {
 		return
 	}
 	if e.place == len(e.past) {
-		e.draft = e.text
+		e.draft, e.meant = e.text, e.quoted
 	}
 	if e.place = place; place == len(e.past) {
-		e.text = e.draft
+		e.text, e.quoted = e.draft, e.meant
 	} else {
-		e.text = e.past[place]
+		e.text, e.quoted = e.past[place], false // what was sent is as it was meant
 	}
 	e.at = len(e.text)
+}
+
+func beginsQuoted(text string) bool { return strings.HasPrefix(strings.TrimSpace(text), quotes) }
+
+// said is the message as it is meant.
+func (e *editor) said() string {
+	return said(e.text, e.quoted)
+}
+
+func said(text string, quoted bool) string {
+	if quoted {
+		return unquote(text)
+	}
+	return text
 }
 
 // quotes begin and end a message of several lines.
 const quotes = `"""`
 
 // joinLines says whether a message is whole where Enter was pressed, and gives it with a new line where it is not: after
-// a last \, which goes, and within quotes.
-func joinLines(text string) (more string, whole bool) {
-	if trimmed := strings.TrimSpace(text); strings.HasPrefix(trimmed, quotes) {
+// a last \, which goes, and within quotes, if it is quoted.
+func joinLines(text string, quoted bool) (more string, whole bool) {
+	if trimmed := strings.TrimSpace(text); quoted {
 		if len(trimmed) < 2*len(quotes) || !strings.HasSuffix(trimmed, quotes) {
 			return text + "\n", false
 		}
@@ -224,12 +247,16 @@ func joinLines(text string) (more string, whole bool) {
 	return text, true
 }
 
-// unquote takes the quotes off a message, and the line ends beside them.
+// unquote takes the quotes off a message, and the line ends beside them. A slash at its beginning is doubled: what is quoted is
+// no command.
 func unquote(text string) string {
 	trimmed := strings.TrimSpace(text)
 	if len(trimmed) >= 2*len(quotes) && strings.HasPrefix(trimmed, quotes) && strings.HasSuffix(trimmed, quotes) {
 		inside := trimmed[len(quotes) : len(trimmed)-len(quotes)]
-		return strings.TrimSuffix(strings.TrimPrefix(inside, "\n"), "\n")
+		text = strings.TrimSuffix(strings.TrimPrefix(inside, "\n"), "\n")
+	}
+	if strings.HasPrefix(text, "/") {
+		text = "/" + text
 	}
 	return text
 }

@@ -149,10 +149,31 @@ func TestWholeMessages(t *testing.T) {
 		"\"\"\"\na\nb\n\"\"\"": {true, "a\nb"},
 		`"""`:                  {false, ""},
 		`say """x"""`:          {true, `say """x"""`},
+		`"""/usr/bin/env"""`:   {true, "//usr/bin/env"}, // no command
 	} {
-		_, whole := joinLines(text)
-		if whole != want.whole || whole && unquote(text) != want.said {
-			t.Errorf("%q: whole %v, says %q", text, whole, unquote(text))
+		_, whole := joinLines(text, beginsQuoted(text))
+		if got := said(text, beginsQuoted(text)); whole != want.whole || whole && got != want.said {
+			t.Errorf("%q: whole %v, says %q", text, whole, got)
+		}
+	}
+}
+
+// Quotes that were pasted, or stand in a message of the past, are text.
+func TestQuotesOfPastes(t *testing.T) {
+	paste := func(s string) string { return "\x1b[200~" + s + "\x1b[201~" }
+	for keys, want := range map[string]string{
+		paste(`"""Says hello."""` + "\ndef f(): pass"): `"""Says hello."""` + "\ndef f(): pass",
+		paste(`"""never closed`):                       `"""never closed`,
+		paste(`"""x"""`) + "\x7f\x7f\x7f\"\"\"":        `"""x"""`,
+		`"""` + paste("a\n\"\"\"b") + `"""`:            "a\n\"\"\"b",
+		`"""x"""` + "\x1b[A\x1b[B":                     "x", // up and down again
+		"\x1b[A":                                       `"""past`,
+	} {
+		var e editor
+		e.begin("", []string{`"""past`})
+		typing(t, &e, keys)
+		if out := e.key(Key{Kind: Enter}); out != isSent || e.said() != want {
+			t.Errorf("%q: sent %v, says %q, want %q", keys, out == isSent, e.said(), want)
 		}
 	}
 }

@@ -55,7 +55,8 @@ type Flow struct {
 	out    strings.Builder
 	spaces int // held before word
 	word   strings.Builder
-	cells  int  // of word
+	cells  int // of word
+	clean  Cleaner
 	closed bool // word is of a script without spaces: the next character may begin a row
 }
 
@@ -190,7 +191,7 @@ func (f *Flow) flush() {
 }
 
 // Text adds text in a style, whatever stands in it.
-func (f *Flow) Text(s string, style Style) { f.text(Clean(s), style) }
+func (f *Flow) Text(s string, style Style) { f.text(f.clean.Push(s), style) }
 
 // Close ends the last row and the style.
 func (f *Flow) Close() {

@@ -17,8 +17,10 @@ import (
 
 const (
 	keptEntries = 1000
-	// longestEntry: a pasted book is not worth keeping.
+	// longestEntry: a pasted book is not worth keeping in the file.
 	longestEntry = 16 << 10
+	// keptBytes bounds what is remembered while the program runs, but for the last entry.
+	keptBytes = 64 << 20
 	// largestFile is where the file is written anew with the last entries.
 	largestFile = 4 << 20
 )
@@ -27,6 +29,7 @@ const (
 type History struct {
 	path    string
 	entries []string
+	bytes   int // of entries
 }
 
 // OpenHistory reads the history at path, whose directory it makes. Lines that it cannot read are left out.
@@ -69,10 +72,10 @@ func OpenHistory(path string) (*History, error) {
 	return h, nil
 }
 
-// Add appends a message. A file that cannot be written is no reason to stop a conversation: the entry is then known
+// Add appends a message, to the file too if it is not too long for that. A file that cannot be written is no reason to stop a conversation: the entry is then known
 // until the program ends, and err says why.
 func (h *History) Add(entry string) error {
-	if strings.TrimSpace(entry) == "" || len(entry) > longestEntry || !h.remember(entry) || h.path == "" {
+	if strings.TrimSpace(entry) == "" || !h.remember(entry) || h.path == "" || len(entry) > longestEntry {
 		return nil
 	}
 	f, err := os.OpenFile(h.path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
@@ -95,8 +98,10 @@ func (h *History) remember(entry string) bool {
 		return false
 	}
 	h.entries = append(h.entries, entry)
-	if over := len(h.entries) - keptEntries; over > 0 {
-		h.entries = slices.Delete(h.entries, 0, over)
+	h.bytes += len(entry)
+	for len(h.entries) > 1 && (len(h.entries) > keptEntries || h.bytes > keptBytes) {
+		h.bytes -= len(h.entries[0])
+		h.entries = slices.Delete(h.entries, 0, 1)
 	}
 	return true
 }

@@ -22,8 +22,9 @@ func TestHistory(t *testing.T) {
 		}
 	}
 	want := []string{"one", "two\nlines", "바다"}
+	now := append(slices.Clone(want), strings.Repeat("x", longestEntry+1)) // a book is known until the end, and not kept
 	again, err := OpenHistory(path)
-	if err != nil || !slices.Equal(again.entries, want) || !slices.Equal(h.entries, want) {
+	if err != nil || !slices.Equal(again.entries, want) || !slices.Equal(h.entries, now) {
 		t.Errorf("%q, read again %q, %v", h.entries, again.entries, err)
 	}
 	if runtime.GOOS != "windows" {
@@ -57,6 +58,13 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 	if _, err := OpenHistory(t.TempDir()); err == nil {
 		t.Error("a directory is a history")
+	}
+	var large History
+	for i := range keptBytes>>20 + 2 {
+		large.Add(strings.Repeat(string(rune('a'+i%2)), 1<<20))
+	}
+	if len(large.entries) != keptBytes>>20 {
+		t.Errorf("%d entries of a megabyte", len(large.entries))
 	}
 	var none History
 	if err := none.Add("x"); err != nil || len(none.entries) != 1 {

@@ -24,13 +24,14 @@ type Markdown struct {
 	fence   string // that ends the code, "" outside
 	last    rune   // before rest
 	closing bool
+	clean   Cleaner
 }
 
 func newMarkdown(f *Flow) *Markdown { return &Markdown{f: f, last: '\n'} }
 
 // Push adds a piece of the text.
 func (m *Markdown) Push(text string) {
-	m.rest += Clean(text)
+	m.rest += m.clean.Push(text)
 	for m.rest != "" && m.step() {
 	}
 }

@@ -61,7 +61,7 @@ func (c *Console) Clear() {
 func (c *Console) Title(text string, style Style) {
 	f := newFlow(c, c.columns, c.o.Colour, "")
 	if !c.o.Smart {
-		fmt.Fprintln(c.o.Asides, text)
+		fmt.Fprintln(c.o.Asides, Clean(text))
 		return
 	}
 	f.Text(text, style)
@@ -110,12 +110,13 @@ func (t call) Close()           { t.f.Close() }
 
 // plainWriter shows text as it is, and ends its last line.
 type plainWriter struct {
-	w   io.Writer
-	mid bool // within a line
+	w     io.Writer
+	clean Cleaner
+	mid   bool // within a line
 }
 
 func (p *plainWriter) Push(text string) {
-	if text = Clean(text); text != "" {
+	if text = p.clean.Push(text); text != "" {
 		io.WriteString(p.w, text)
 		p.mid = !strings.HasSuffix(text, "\n")
 	}

@@ -3,6 +3,7 @@ package terminal
 // How text stands on a screen: characters as people see them, and the cells that each takes.
 
 import (
+	"io"
 	"unicode"
 	"unicode/utf8"
 
@@ -104,6 +105,47 @@ func lastCluster(s string) (size int) {
 		rest = rest[size:]
 	}
 	return size
+}
+
+// Cleaner is Clean for a text that comes in pieces, whole characters each: a carriage return waits for what follows it.
+type Cleaner struct{ returned bool }
+
+// Push gives what of the text can be shown.
+func (c *Cleaner) Push(text string) string {
+	if text == "" {
+		return ""
+	}
+	if c.returned {
+		text = "\r" + text
+	}
+	if c.returned = text[len(text)-1] == '\r'; c.returned {
+		text = text[:len(text)-1]
+	}
+	return Clean(text)
+}
+
+// Filter gives a writer that writes to w what Clean leaves of a text.
+func Filter(w io.Writer) io.Writer { return &filter{w: w} }
+
+type filter struct {
+	w     io.Writer
+	clean Cleaner
+	cut   []byte // the beginning of a character
+}
+
+func (f *filter) Write(b []byte) (int, error) {
+	text := append(f.cut, b...)
+	whole := len(text)
+	for i := max(0, whole-utf8.UTFMax+1); i < whole; i++ {
+		if utf8.RuneStart(text[i]) && !utf8.FullRune(text[i:]) {
+			whole = i
+		}
+	}
+	f.cut = append([]byte(nil), text[whole:]...)
+	if _, err := io.WriteString(f.w, f.clean.Push(string(text[:whole]))); err != nil {
+		return 0, err
+	}
+	return len(b), nil
 }
 
 // Clean is text of others without what a terminal would obey: control characters but line ends and tabs become the
