@@ -3,6 +3,7 @@ package main
 // The flags of how tokens are chosen.
 
 import (
+	"math"
 	"strconv"
 	"strings"
 
@@ -12,7 +13,7 @@ import (
 type samplingFlags struct {
 	Temperature *float64 `placeholder:"X" help:"0 takes the most probable token. Default: what the model's makers recommend; generate takes 0 where they say nothing."`
 	TopK        *int     `placeholder:"N" help:"Sample from the N most probable tokens only; 0: all."`
-	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability."`
+	TopP        *float64 `placeholder:"X" help:"Sample from the fewest tokens that together have this probability; 0: one."`
 	MinP        *float64 `placeholder:"X" help:"Sample from tokens at least X times as probable as the first."`
 	TypicalP    *float64 `group:"rules" placeholder:"X" help:"Sample from the tokens nearest to the expected surprise that together have this probability."`
 	Seed        uint64   `default:"1" placeholder:"N" help:"Same seed, same text. Default: ${default}."`
@@ -22,11 +23,11 @@ type samplingFlags struct {
 	FrequencyPenalty  *float64 `group:"rules" placeholder:"X" help:"Take X from it for every time that it was written."`
 	PenaltyWindow     *int     `group:"rules" placeholder:"N" help:"Penalise tokens among the last N only; 0: all."`
 	DRY               float64  `name:"dry" group:"rules" placeholder:"X" help:"Make a token that would lengthen a repetition less likely, the more the longer it is (DRY); 0.8 is usual."`
-	DRYBase           float64  `name:"dry-base" group:"rules" default:"1.75" placeholder:"X" help:"How much more for every further token. Default: ${default}."`
-	DRYAllowed        int      `name:"dry-allowed" group:"rules" default:"2" placeholder:"N" help:"Repetitions of fewer tokens cost nothing. Default: ${default}."`
-	DRYWindow         int      `name:"dry-window" group:"rules" placeholder:"N" help:"Look for repetitions among the last N tokens only; 0: all."`
-	NoRepeat          int      `group:"rules" placeholder:"N" help:"Never write the same N tokens twice."`
-	NoRepeatWindow    int      `group:"rules" placeholder:"N" help:"Within the last N tokens; 0: all."`
+	DRYBase           *float64 `name:"dry-base" group:"rules" placeholder:"X" help:"How much more for every further token. Default: 1.75."`
+	DRYAllowed        *int     `name:"dry-allowed" group:"rules" placeholder:"N" help:"Repetitions of fewer tokens cost nothing. Default: 2."`
+	DRYWindow         *int     `name:"dry-window" group:"rules" placeholder:"N" help:"Look for repetitions among the last N tokens only; 0: all."`
+	NoRepeat          *int     `group:"rules" placeholder:"N" help:"Never write the same N tokens twice; 0: no such rule."`
+	NoRepeatWindow    *int     `group:"rules" placeholder:"N" help:"Within the last N tokens; 0: all."`
 	LogitBias         []string `group:"rules" sep:"none" placeholder:"ID=X" help:"Add X to the logit of this token id; -inf bans it. May be given several times."`
 }
 
@@ -42,20 +43,16 @@ func (f *samplingFlags) apply(s *infer.Sampling, text bool) error {
 	s.Seed = f.Seed
 	set(&s.Temperature, f.Temperature)
 	set(&s.TopK, f.TopK)
-	set(&s.TopP, f.TopP)
+	set(&s.TopP, probability(f.TopP))
 	set(&s.MinP, f.MinP)
-	set(&s.TypicalP, f.TypicalP)
+	set(&s.TypicalP, probability(f.TypicalP))
 	set(&s.RepetitionPenalty, f.RepetitionPenalty)
 	set(&s.PresencePenalty, f.PresencePenalty)
 	set(&s.FrequencyPenalty, f.FrequencyPenalty)
 	set(&s.PenaltyWindow, f.PenaltyWindow)
-	if f.DRY != 0 {
-		s.DRY = infer.DRY{Multiplier: f.DRY, Base: f.DRYBase, Allowed: f.DRYAllowed, Window: f.DRYWindow}
-		if text {
-			s.DRY.BreakerTexts = dryBreakers[:]
-		}
+	if err := f.applyRules(s, text); err != nil {
+		return err
 	}
-	s.NoRepeat = infer.NoRepeat{N: f.NoRepeat, Window: f.NoRepeatWindow}
 	for _, flag := range f.LogitBias {
 		id, x, err := parseBias(flag)
 		if err != nil {
@@ -70,6 +67,62 @@ func (f *samplingFlags) apply(s *infer.Sampling, text bool) error {
 		return usageError{err}
 	}
 	return nil
+}
+
+// applyRules does it for the rules against repetition.
+func (f *samplingFlags) applyRules(s *infer.Sampling, text bool) error {
+	set(&s.NoRepeat.N, f.NoRepeat)
+	set(&s.NoRepeat.Window, f.NoRepeatWindow)
+	if f.NoRepeatWindow != nil && s.NoRepeat.N == 0 {
+		return misuse("--no-repeat-window has no effect without --no-repeat N")
+	}
+	if f.PenaltyWindow != nil && (s.RepetitionPenalty == 0 || s.RepetitionPenalty == 1) && s.PresencePenalty == 0 && s.FrequencyPenalty == 0 {
+		return misuse("--penalty-window has no effect without --repetition-penalty, --presence-penalty or --frequency-penalty")
+	}
+	if f.DRY == 0 {
+		if f.DRYBase != nil || f.DRYAllowed != nil || f.DRYWindow != nil {
+			return misuse("--dry-base, --dry-allowed and --dry-window have no effect without --dry X")
+		}
+		return nil
+	}
+	s.DRY = infer.DRY{Multiplier: f.DRY, Base: 1.75, Allowed: 2}
+	set(&s.DRY.Base, f.DRYBase)
+	set(&s.DRY.Allowed, f.DRYAllowed)
+	set(&s.DRY.Window, f.DRYWindow)
+	if text {
+		s.DRY.BreakerTexts = dryBreakers[:]
+	}
+	return nil
+}
+
+// cutsNothing names the flags that cut the tokens to draw from, when s draws none; "" otherwise.
+func (f *samplingFlags) cutsNothing(s *infer.Sampling) string {
+	if s.Temperature != 0 || f.Temperature != nil {
+		return ""
+	}
+	var given []string
+	if f.TopK != nil {
+		given = append(given, "--top-k")
+	}
+	for _, cut := range []struct {
+		name  string
+		value *float64
+	}{{"--top-p", f.TopP}, {"--min-p", f.MinP}, {"--typical-p", f.TypicalP}} {
+		if cut.value != nil {
+			given = append(given, cut.name)
+		}
+	}
+	return strings.Join(given, ", ")
+}
+
+// probability is a limit as package infer takes it: 0, where the limit is the most probable token alone,
+// means all of them there.
+func probability(p *float64) *float64 {
+	if p == nil || *p != 0 {
+		return p
+	}
+	least := float64(math.SmallestNonzeroFloat32)
+	return &least
 }
 
 // parseBias reads ID=X.
