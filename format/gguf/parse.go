@@ -17,6 +17,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/quant"
 )
 
@@ -95,6 +96,9 @@ type entry struct {
 // preamble reads what stands before the metadata.
 func (c *cursor) preamble(f *File) (tensors, keys uint64, err error) {
 	if len(c.b) < 4 || binary.LittleEndian.Uint32(c.b) != magic {
+		if instead := regular.Instead(c.b); instead != "" {
+			return 0, 0, errors.New(instead)
+		}
 		return 0, 0, fmt.Errorf("the file begins with %.40q, not with \"GGUF\": it is no GGUF file", c.b[:min(len(c.b), 16)])
 	}
 	c.pos = 4

@@ -19,6 +19,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 // maxHeader is the format's own limit on the header's bytes.
@@ -36,7 +38,13 @@ func parseHeader(file []byte) ([]Tensor, map[string]string, error) {
 		return nil, nil, fmt.Errorf("the file has %d bytes, too few for a header length: it is truncated or no safetensors file", len(file))
 	}
 	n := binary.LittleEndian.Uint64(file)
+	instead := ""
+	if n > maxHeader {
+		instead = regular.Instead(file)
+	}
 	switch {
+	case instead != "":
+		return nil, nil, errors.New(instead)
 	case n > maxHeader:
 		return nil, nil, fmt.Errorf("header length %d is over the limit of %d: the file is damaged or no safetensors file", n, maxHeader)
 	case n > uint64(len(file)-8):
