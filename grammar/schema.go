@@ -31,8 +31,8 @@ type Options struct {
 }
 
 const (
-	maxSchema       = 1 << 20 // bytes
-	maxConjunctions = 20000
+	maxSchema = 1 << 20 // bytes
+	maxParts  = 20000   // schemas of all conjunctions
 )
 
 // SchemaError says what is wrong with a schema, and where.
@@ -80,6 +80,7 @@ type schemas struct {
 	j     *jsonRules
 	root  *jsonValue
 	rules map[string]int // by the pointers of a conjunction
+	parts int            // in the conjunctions so far
 	keys  int            // rules for keys so far
 }
 
@@ -110,13 +111,13 @@ func (s *schemas) rule(conj []*jsonValue, depth int) (*expr, error) {
 	if r, ok := s.rules[key]; ok {
 		return callOf(r), nil
 	}
-	if len(s.rules) >= maxConjunctions {
-		return nil, wrong(conj[0], "", "the schema has more than %d parts when its references and combinations are written out: make it smaller", maxConjunctions)
+	if s.parts += len(conj); s.parts > maxParts {
+		return nil, wrong(conj[0], "", "the schema has more than %d parts when its references and combinations are written out: make it smaller", maxParts)
 	}
 	if depth > maxDepth {
 		return nil, wrong(conj[0], "", "schemas are nested more than %d deep", maxDepth)
 	}
-	name := conj[0].pointer
+	name, _, _ := strings.Cut(conj[0].pointer, "\x00")
 	if name == "" {
 		name = "/"
 	}
@@ -213,7 +214,7 @@ func (s *schemas) flatten(f *flat, v *jsonValue, depth int) error {
 	}
 	f.seen[v.pointer], f.open[v.pointer] = true, true
 	defer delete(f.open, v.pointer)
-	if depth > maxDepth || len(f.seen) > maxConjunctions {
+	if depth > maxDepth || len(f.seen) > maxParts {
 		return wrong(v, "", "schemas are nested more than %d deep", maxDepth)
 	}
 	switch {
