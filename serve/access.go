@@ -11,6 +11,7 @@ import (
 type Access struct {
 	Time     time.Time `json:"time"`
 	ID       string    `json:"id"`
+	Key      string    `json:"key,omitempty"` // the name of the API key
 	Remote   string    `json:"remote"`
 	Method   string    `json:"method"`
 	Path     string    `json:"path"`
@@ -37,6 +38,11 @@ type exchange struct {
 	dialect *dialect
 	access  Access
 	control *http.ResponseController
+
+	client   string // who asks: a key, or an address
+	priority int    // of its key
+	key      *key   // nil without keys
+	blank    bool   // nothing but blanks was written yet
 }
 
 // WriteHeader notes the status.

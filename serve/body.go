@@ -95,10 +95,25 @@ func encode(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
+// stillHere writes a blank, which JSON may begin with, so that nobody on the way takes the silence for the end.
+func (x *exchange) stillHere() error {
+	if !x.blank {
+		x.Header().Set("Content-Type", "application/json")
+		x.WriteHeader(http.StatusOK)
+		x.blank = true
+	}
+	if _, err := x.Write([]byte("\n")); err != nil || x.control.Flush() != nil {
+		return errGone
+	}
+	return nil
+}
+
 // reply writes v as the whole answer.
 func (x *exchange) reply(status int, v any) error {
-	x.Header().Set("Content-Type", "application/json")
-	x.WriteHeader(status)
+	if !x.blank {
+		x.Header().Set("Content-Type", "application/json")
+		x.WriteHeader(status)
+	}
 	_, err := x.Write(append(encode(v), '\n'))
 	return err
 }

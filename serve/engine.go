@@ -32,6 +32,8 @@ type Model struct {
 	Published time.Time      // of its files
 	Details   Details
 
+	CacheBytes int64 // memory of the contexts of Parallel requests at their longest, for metrics; 0: not known
+
 	gate     *gate
 	grammars *maskers
 }

@@ -18,6 +18,7 @@ type job struct {
 	box    *mailbox
 	cancel context.CancelCauseFunc
 	done   chan struct{}
+	began  time.Time
 }
 
 // errGone is why a job ends whose client is not there any more.
@@ -26,12 +27,20 @@ var errGone = errors.New("serve: the client went away")
 // start begins a job. The caller must end it.
 func (s *Server) start(ctx context.Context, p *prepared) *job {
 	ctx, cancel := context.WithCancelCause(ctx)
-	j := &job{prepared: p, server: s, box: newMailbox(), cancel: cancel, done: make(chan struct{})}
+	j := &job{prepared: p, server: s, box: newMailbox(), cancel: cancel, done: make(chan struct{}), began: time.Now()}
 	go func() {
 		defer close(j.done)
 		j.box.close(j.run(ctx))
 	}()
 	return j
+}
+
+// start begins a job for the client of an exchange.
+func (x *exchange) start(p *prepared) *job {
+	p.client = x.client
+	p.priority += x.priority
+	p.key = x.key
+	return x.server.start(x.request.Context(), p)
 }
 
 // end stops the job, if it is still at work, and waits until it has.
@@ -54,11 +63,11 @@ func (j *job) run(ctx context.Context) (err error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, limit, fail(late, "", "the answer took longer than the %v that this server allows", limit))
 		defer cancel()
 	}
-	if err := j.model.gate.enter(ctx); err != nil {
+	if err := j.model.gate.enter(ctx, j.client, j.priority); err != nil {
 		return err
 	}
 	began := time.Now()
-	defer func() { j.model.gate.leave(time.Since(began)) }()
+	defer func() { j.model.gate.leave(j.client, time.Since(began)) }()
 	for choice := range max(1, j.n) {
 		if err := j.answer(ctx, choice); err != nil {
 			if ctx.Err() != nil {
@@ -88,6 +97,7 @@ func (j *job) answer(ctx context.Context, choice int) error {
 	q.Text = j.model.Tokenizer.Stream(j.prompt == nil) // the parser needs to see markers, a text shows none
 	q.Token = r.token
 	q.Progress = r.progress
+	defer r.bill()
 	matcher, allowed := j.allowed()
 	if allowed != nil {
 		q.Allowed = allowed

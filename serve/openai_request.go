@@ -33,6 +33,8 @@ type samplingJSON struct {
 	MaxTokens        *int               `json:"max_tokens"`
 	N                *int               `json:"n"`
 	Stop             texts              `json:"stop"`
+	ServiceTier      string             `json:"service_tier"`
+	CacheSalt        string             `json:"cache_salt"`
 }
 
 type streamOptions struct {
@@ -70,6 +72,12 @@ func (j *samplingJSON) fill(q *request) error {
 		if err != nil {
 			return err
 		}
+	}
+	if j.ServiceTier == "flex" {
+		q.priority = -1
+	}
+	if q.salt = j.CacheSalt; len(q.salt) > maxSalt {
+		return fail(outOfRange, "cache_salt", "cache_salt has %d bytes: at most %d", len(q.salt), maxSalt)
 	}
 	if j.TopK != nil && *j.TopK == -1 { // how vLLM says all
 		q.sampling.topK = nil

@@ -25,6 +25,7 @@ const (
 	maxBias    = 1 << 10 // ids
 	maxTop     = 20      // alternatives of a token
 	maxTools   = 128
+	maxSalt    = 256
 )
 
 // prepared is a request that the engine can be asked.
@@ -37,6 +38,7 @@ type prepared struct {
 
 	masker  *grammar.Masker // of the answer, nil: it is free
 	demands bool            // the client asks for it
+	key     *key            // of the client, nil without keys
 }
 
 // prepare finds what is wrong with a request before anybody waits for it.
@@ -69,7 +71,7 @@ func (s *Server) prepare(q *request) (*prepared, error) {
 	}
 	p.ask = infer.Request{
 		Tokens: ids, MaxTokens: m.Context - len(ids), Window: m.Context, End: m.End, TokenBytes: m.Tokenizer.TokenBytes,
-		Logprobs: q.logprobs, TopLogprobs: q.top,
+		Logprobs: q.logprobs, TopLogprobs: q.top, Salt: q.salt,
 	}
 	if q.maxTokens > 0 {
 		p.ask.MaxTokens = min(p.ask.MaxTokens, q.maxTokens)

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"strings"
+	"time"
 
 	"github.com/haenyeo/haenyeo/chat"
 	"github.com/haenyeo/haenyeo/infer"
@@ -25,6 +26,9 @@ type reader struct {
 	calls   []string
 	thought strings.Builder // for the calls it led to
 	usage   usage
+	first   time.Time // when the first token came
+	last    time.Time
+	billed  bool
 }
 
 // progress is called while the prompt is read. How much of it was known is certain at the end only.
@@ -38,6 +42,9 @@ func (r *reader) progress(int, int) {
 // token is called for every token, before its text comes.
 func (r *reader) token(t infer.TokenLogprob) {
 	r.usage.answer++
+	if r.last = time.Now(); r.first.IsZero() {
+		r.first = r.last
+	}
 	r.waiting++
 	if r.logprobs {
 		r.pending = append(r.pending, t)
@@ -157,7 +164,17 @@ func (r *reader) finish(why finish) {
 		why = finishCalls
 	}
 	r.server.remembered.add(r.calls, r.thought.String())
+	r.bill()
+	r.server.metrics.answered(r.model.Name, why, r.usage, r.job.began, r.first, r.last)
 	r.put(event{kind: finished, finish: why, stopped: r.stop.by, usage: r.usage})
+}
+
+// bill puts the tokens on the account of the key, once.
+func (r *reader) bill() {
+	if r.key != nil && !r.billed {
+		r.key.tokens.take(time.Now(), r.usage.prompt+r.usage.answer)
+	}
+	r.billed = true
 }
 
 // random gives n random bytes in hexadecimal.

@@ -29,7 +29,10 @@ type request struct {
 	maxTokens int      // 0: what the context has room for
 	n         int      // answers; 0 is 1
 	logprobs  bool
-	top       int // alternatives of every token
+	priority  int    // below 0: when nobody else waits
+	client    string // who asks
+	salt      string // shares beginnings with requests of the same salt alone
+	top       int    // alternatives of every token
 }
 
 // middle is a text to be filled in.

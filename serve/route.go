@@ -22,6 +22,8 @@ type route struct {
 func (s *Server) routes() []route {
 	list := []route{
 		{"GET", "/health", openAI, true, s.health},
+		{"GET", "/ready", openAI, true, s.health},
+		{"GET", "/metrics", openAI, false, s.showMetrics},
 		{"GET", "/openapi.yaml", openAI, true, s.specification},
 		{"GET", "/", ollama, true, s.page},
 		{"GET", "/page.css", openAI, true, s.page},
@@ -82,7 +84,7 @@ func (s *Server) handler() http.Handler {
 			}
 			found, ok := byMethod[method]
 			if !ok {
-				found = route{dialect: byMethod[methods[0]].dialect, handle: func(x *exchange) error {
+				found = route{path: path, dialect: byMethod[methods[0]].dialect, handle: func(x *exchange) error {
 					if strings.HasSuffix(path, "/responses") { // a WebSocket is tried here, and 404 leads clients back to POST
 						return fail(notFound, "", "there is no WebSocket here: POST to this address")
 					}
@@ -94,7 +96,7 @@ func (s *Server) handler() http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s.serve(w, r, route{dialect: dialectOf(r.URL.Path), handle: func(x *exchange) error {
+		s.serve(w, r, route{path: "other", dialect: dialectOf(r.URL.Path), handle: func(x *exchange) error {
 			return fail(notFound, "", "there is nothing at %q; /openapi.yaml lists what there is", r.URL.Path)
 		}}, nil)
 	})
@@ -114,10 +116,11 @@ func dialectOf(path string) *dialect {
 
 // serve answers one request and writes the record of it.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request, to route, methods []string) {
-	x := &exchange{ResponseWriter: w, request: r, server: s, dialect: to.dialect, control: http.NewResponseController(w)}
+	x := &exchange{ResponseWriter: w, request: r, server: s, dialect: to.dialect, control: http.NewResponseController(w), client: clientOf(r.RemoteAddr)}
 	x.access = Access{Time: time.Now(), ID: "req_" + random(12), Remote: r.RemoteAddr, Method: r.Method, Path: r.URL.Path}
 	defer func() {
 		x.access.Duration = time.Since(x.access.Time).Seconds()
+		s.metrics.request(methodLabel(r.Method), to.path, x.access.Status)
 		s.record(x.access)
 	}()
 	w.Header().Set("X-Request-Id", x.access.ID)
@@ -130,7 +133,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, to route, methods
 		return
 	}
 	if err == nil && !to.open {
-		err = s.authorize(r)
+		err = s.authorize(x)
 	}
 	if err == nil {
 		err = to.handle(x)
@@ -138,6 +141,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, to route, methods
 	if err != nil {
 		x.complain(err)
 	}
+}
+
+// methodLabel is a method in metrics, where a client must not choose names.
+func methodLabel(method string) string {
+	switch method {
+	case "GET", "HEAD", "POST", "DELETE", "OPTIONS":
+		return method
+	}
+	return "other"
 }
 
 // admit checks what must hold before anything of a request is read.
@@ -164,6 +176,10 @@ func (x *exchange) complain(err error) {
 	}
 	f := failureOf(err)
 	x.access.Error = f.message
+	status, body := x.dialect.error(f, x.access.ID)
+	if x.blank {
+		x.Write(append(encode(body), '\n'))
+	}
 	if x.access.Status != 0 {
 		return // the answer had begun
 	}
@@ -173,6 +189,5 @@ func (x *exchange) complain(err error) {
 	if f.kind == unauthorized {
 		x.Header().Set("WWW-Authenticate", "Bearer")
 	}
-	status, body := x.dialect.error(f, x.access.ID)
 	x.reply(status, body) // a client that does not read it is gone
 }

@@ -45,6 +45,7 @@ type Server struct {
 	options    Options
 	log        *slog.Logger
 	remembered memory
+	metrics    metrics
 	draining   atomic.Bool
 	recording  sync.Mutex
 	routed     http.Handler

@@ -23,7 +23,10 @@ type frames interface {
 // fails at once has the status of its failure.
 func (x *exchange) writeStream(p *prepared, to frames) error {
 	ctx := x.request.Context()
-	j := x.server.start(ctx, p)
+	if err := x.spend(); err != nil {
+		return err
+	}
+	j := x.start(p)
 	defer j.end()
 	x.access.Stream = true
 	var out bytes.Buffer
@@ -104,17 +107,33 @@ type call struct {
 	unusable            bool // its arguments are no JSON object
 }
 
+// patience is how many times Options.KeepAlive a whole answer may stay silent. From then on its status is 200, whatever
+// becomes of it, so it is long; but less than the minute after which proxies give up.
+const patience = 4
+
 // collect waits for the whole answer.
 func (x *exchange) collect(p *prepared) (*collected, error) {
 	ctx := x.request.Context()
-	j := x.server.start(ctx, p)
+	if err := x.spend(); err != nil {
+		return nil, err
+	}
+	j := x.start(p)
 	defer j.end()
 	c := &collected{choices: make([]choice, max(1, p.n))}
 	began := time.Now()
+	reading, silent := false, 0
 	for {
-		events, more, err := j.box.take(ctx, time.Hour)
+		events, more, err := j.box.take(ctx, x.server.options.KeepAlive)
 		if err != nil {
 			return nil, err
+		}
+		if silent++; len(events) > 0 {
+			reading, silent = true, 0
+		}
+		if reading && silent >= patience {
+			if err := x.stillHere(); err != nil {
+				return nil, err
+			}
 		}
 		for _, e := range events {
 			if e.kind == finished {

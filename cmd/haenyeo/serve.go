@@ -5,9 +5,12 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,17 +27,24 @@ import (
 type serveCmd struct {
 	Models      []string      `arg:"" name:"model" help:"Model directory, .gguf file, or the name of a model that was pulled; the first answers who names none."`
 	Addr        string        `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Where to listen. Default: ${default}."`
-	APIKeyFile  string        `name:"api-key-file" placeholder:"FILE" help:"Let in who sends one of these keys: one a line, as it is or as sha256:HEX. Without it, everybody on this machine; a key is made where --addr is not this machine alone."`
+	APIKeyFile  string        `name:"api-key-file" placeholder:"FILE" help:"Let in who sends one of these keys: one a line, as it is or as sha256:HEX; name=NAME, priority=N, requests=N and tokens=N (a minute) may follow. Without it, everybody on this machine; a key is made where --addr is not this machine alone."`
 	Host        []string      `placeholder:"NAME" help:"A name of this server, where browsers on other machines ask it without a key."`
 	Origin      []string      `placeholder:"URL" help:"Let pages of this server ask, such as https://example.org."`
 	Context     int           `placeholder:"N" help:"Tokens that prompt and answer may have together. Default: the model's window, or what of it fits into memory."`
 	Format      string        `placeholder:"NAME" help:"How conversations are written for the models: ${formats}. Default: as they were trained."`
 	Parallel    int           `default:"8" placeholder:"N" help:"Requests that a model works on at a time. Default: ${default}."`
 	PrefixBytes int64         `default:"536870912" placeholder:"BYTES" help:"Memory of a model for beginnings of prompts that may come again. Default: ${default}."`
+	PrefixDir   string        `name:"prefix-dir" placeholder:"DIR" help:"Keep beginnings of prompts in this directory too, for the next start and for other servers. What people wrote can be told from it: guard it as such."`
+	PrefixDisk  int64         `name:"prefix-disk" default:"10737418240" placeholder:"BYTES" help:"Most that --prefix-dir takes. Default: ${default}."`
+	TLSCert     string        `name:"tls-cert" placeholder:"FILE" help:"Certificate, with those it depends on, in PEM: answers with HTTPS. Needs --tls-key."`
+	TLSKey      string        `name:"tls-key" placeholder:"FILE" help:"Private key of --tls-cert, in PEM."`
 	Queue       int           `default:"64" placeholder:"N" help:"Requests that may wait for a model; further ones are answered 429. Default: ${default}."`
 	Deadline    time.Duration `placeholder:"TIME" help:"Longest time for an answer, waiting included. Default: no limit."`
 	Drain       time.Duration `default:"30s" placeholder:"TIME" help:"How long answers under way may go on after SIGTERM. Default: ${default}."`
 	MaxBody     int64         `default:"33554432" placeholder:"BYTES" help:"Largest request. Default: ${default}."`
+	MaxDepth    int           `default:"200" placeholder:"N" help:"Deepest nesting of a request. Default: ${default}."`
+	MaxPrompt   int           `placeholder:"N" help:"Most tokens of a prompt. Default: what the context has room for."`
+	MaxSchema   int           `default:"262144" placeholder:"BYTES" help:"Largest schema, grammar or pattern of an answer; four times as much for all tools of a request. Default: ${default}."`
 	arithmetic
 }
 
@@ -58,11 +68,18 @@ func (c *serveCmd) Run(a *app) error {
 		return misuse("--queue %d: give 1 or more", c.Queue)
 	case c.MaxBody < 1:
 		return misuse("--max-body %d: give 1 or more", c.MaxBody)
+	case c.PrefixDisk < 1:
+		return misuse("--prefix-disk %d: give 1 or more", c.PrefixDisk)
+	case c.MaxDepth < 1 || c.MaxPrompt < 0 || c.MaxSchema < 1:
+		return misuse("--max-depth and --max-schema are 1 or more, --max-prompt 0 (no limit) or more")
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return misuse("--tls-cert and --tls-key go together")
 	case c.Deadline < 0 || c.Drain <= 0:
 		return misuse("--deadline and --drain are times such as 90s, --drain more than 0")
 	}
 	o := serve.Options{
 		Hosts: c.Host, Origins: c.Origin, Queue: c.Queue, MaxBody: c.MaxBody, Deadline: c.Deadline, Drain: c.Drain, Log: a.log,
+		MaxDepth: c.MaxDepth, MaxTokens: c.MaxPrompt, MaxSchema: c.MaxSchema,
 		Access: func(x serve.Access) { a.show(x) },
 	}
 	var err error
@@ -80,8 +97,15 @@ func (c *serveCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
+		store, err := c.store(a, opened)
+		if err != nil {
+			return err
+		}
+		if store != nil {
+			defer store.Close()
+		}
 		scheduler, err := infer.NewScheduler(opened.Net(), infer.SchedulerOptions{
-			Sequences: c.Parallel, Queue: c.Parallel + c.Queue, PrefixBytes: c.PrefixBytes,
+			Sequences: c.Parallel, Queue: c.Parallel + c.Queue, PrefixBytes: c.PrefixBytes, Prefixes: store,
 		})
 		if err != nil {
 			return err
@@ -98,10 +122,69 @@ func (c *serveCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
 	}
+	scheme := "http"
+	if c.TLSCert != "" {
+		if l, err = c.secure(l); err != nil {
+			return err
+		}
+		scheme = "https"
+	}
 	for _, m := range models {
-		a.say("serving %s, %d tokens of context, at http://%s", m.Name, m.Context, l.Addr())
+		a.say("serving %s, %d tokens of context, at %s://%s", m.Name, m.Context, scheme, l.Addr())
 	}
 	return s.Serve(a.ctx, l)
+}
+
+// secure has connections to l speak TLS.
+func (c *serveCmd) secure(l net.Listener) (net.Listener, error) {
+	pair, err := tls.LoadX509KeyPair(home(c.TLSCert), home(c.TLSKey))
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("serve: certificate %q with key %q: %w", c.TLSCert, c.TLSKey, err)
+	}
+	return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// store opens the directory of kept beginnings, if there is to be one.
+func (c *serveCmd) store(a *app, m *haenyeo.Model) (*infer.PrefixStore, error) {
+	if c.PrefixDir == "" {
+		return nil, nil
+	}
+	sum, err := m.Source().Fingerprint()
+	if err != nil {
+		return nil, err
+	}
+	program, err := thisProgram()
+	if err != nil {
+		return nil, err
+	}
+	// Bits of a context depend on the kernels too, which are chosen by measurement where several do.
+	how := fmt.Sprintf("%x %s %s %s %s", program, m.Engine().Tier(), c.DType, c.Rounding, c.KVType)
+	for _, k := range m.Engine().Describe() {
+		if k.Chosen {
+			how += fmt.Sprintf(" %v %s", k.DType, k.Tier)
+		}
+	}
+	id := infer.Identity{Model: sum, Tokenizer: infer.TokenizerFingerprint(m.Tokenizer())}
+	return infer.OpenPrefixStore(home(c.PrefixDir), c.PrefixDisk, id, how, a.log)
+}
+
+// thisProgram hashes the program that runs: another one may round otherwise.
+func thisProgram() ([]byte, error) {
+	path, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return nil, fmt.Errorf("serve: %w", err)
+	}
+	return h.Sum(nil), nil
 }
 
 // show prints a record of the access log.
@@ -164,6 +247,7 @@ func (c *serveCmd) model(a *app, name string, m *haenyeo.Model) (*serve.Model, e
 		}
 		served.Context = talk.Context()
 	}
+	served.CacheBytes = m.Net().CacheBytes(served.Context) * int64(c.Parallel)
 	served.Details, served.Published, err = details(m)
 	return served, err
 }
