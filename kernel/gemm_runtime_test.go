@@ -153,6 +153,9 @@ func TestWorldStopsUnderLoad(t *testing.T) {
 	}
 	defer e.Close()
 	for _, dt := range []DType{F32, BF16} {
+		if dt == BF16 && e.bf16 == e.f32 {
+			continue
+		}
 		const n, rows, stops = 768, 2048, 60
 		x, y, w := make([]float32, rows*n), make([]float32, rows*n), make([]float32, n*n)
 		layer := e.NewWeight(n, n, dt)
@@ -175,7 +178,7 @@ func TestWorldStopsUnderLoad(t *testing.T) {
 		}()
 		var waits []time.Duration
 		first := time.Now()
-		for len(waits) < stops || products.Load() < 4 {
+		for len(waits) < stops || products.Load() == 0 {
 			time.Sleep(time.Millisecond)
 			began := time.Now()
 			var m runtime.MemStats
