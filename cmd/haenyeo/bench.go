@@ -16,6 +16,7 @@ type benchCmd struct {
 	Prefill   benchPrefillCmd   `cmd:"" help:"Reading a prompt."`
 	Tokenizer benchTokenizerCmd `cmd:"" help:"Learning a vocabulary, encoding, decoding."`
 	Kernels   benchKernelsCmd   `cmd:"" help:"The operations of a training step, one by one."`
+	Serve     benchServeCmd     `cmd:"" help:"A server, as its clients see it."`
 }
 
 func (benchCmd) Help() string {
