@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"strings"
-	"sync"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/internal/regular"
@@ -24,7 +23,6 @@ type Source struct {
 	cfg   *model.Config
 	path  string
 	files files
-	held  sync.WaitGroup
 }
 
 // files is one kind of place where tensors are.
@@ -221,14 +219,5 @@ func (s *Source) CatchFault(before bool, err *error) {
 	}
 }
 
-// Hold keeps the files mapped until letGo is called: a read that is under way writes where they are.
-func (s *Source) Hold() (letGo func()) {
-	s.held.Add(1)
-	return s.held.Done
-}
-
-// Close unmaps the files, when nobody holds them any more.
-func (s *Source) Close() error {
-	s.held.Wait()
-	return s.files.close()
-}
+// Close unmaps the files.
+func (s *Source) Close() error { return s.files.close() }
