@@ -12,9 +12,10 @@
 // config.go what a model is, of these and of the generations that package forward runs, with its
 // checks, sizes and files in configcheck.go, configsize.go, configjson.go, configread.go and
 // configwrite.go; model.go the whole: New, Params, Init, Sync; v3.go and llama.go how a generation is
-// put together from block.go, mla.go, gqa.go, mlp.go, moe.go and router.go; mtp.go the extra
-// prediction layer; loss.go cross-entropy, objective.go losses of others; batch.go the path of one training batch; logits.go the
-// model read as a whole; load.go and save.go the files.
+// put together from block.go, mla.go, gqa.go, mlp.go, moe.go and router.go; lora.go the adapters beside
+// their matrices; mtp.go the extra prediction layer; loss.go head and cross-entropy; objective.go losses
+// of others, and what they need to know of a model; batch.go the path of one training batch; logits.go
+// the model read as a whole; load.go and save.go the files.
 //
 // # Caveats
 //

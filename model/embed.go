@@ -20,7 +20,10 @@ func (m *embedding) forward(p *pass, y []float32, ids []int32) {
 	p.e.Embed(y, m.table, ids, m.d)
 }
 
-// backward adds dy [T,D] to the gradient rows of ids [T].
+// backward adds dy [T,D] to the gradient rows of ids [T], if the table trains.
 func (m *embedding) backward(p *pass, dy []float32, ids []int32) {
+	if m.dtable == nil {
+		return
+	}
 	p.e.EmbedGrad(m.dtable, dy[:len(ids)*m.d], ids, m.d)
 }

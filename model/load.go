@@ -14,7 +14,7 @@ import (
 
 // Open reads config.json and the safetensors files of dir. Weights of any floating-point type of 16 or
 // more bits become float32. Names and shapes are checked before memory is taken, and that every number is
-// finite. Tensors of MTP layers are left unread unless opt.MTP.
+// finite. Tensors of MTP layers are left unread unless opt.MTP; adapters are those of InitLoRA.
 func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 	cfg, err := ReadConfig(dir)
 	if err != nil {
@@ -39,8 +39,9 @@ func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	job := reading{params: m.params, from: make([]safetensors.Tensor, len(m.params)), errs: make([]error, len(m.params))}
-	for i, p := range m.params {
+	stored := slices.DeleteFunc(slices.Clone(m.params), func(p *Param) bool { return p.Kind == Adapter })
+	job := reading{params: stored, from: make([]safetensors.Tensor, len(stored)), errs: make([]error, len(stored))}
+	for i, p := range stored {
 		t, ok := r.Tensor(p.Name)
 		if !ok {
 			return nil, fmt.Errorf("model: %q has no tensor %q: it is incomplete, or config.json belongs to another model", dir, p.Name)
@@ -55,13 +56,14 @@ func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 		}
 		job.from[i] = t
 	}
-	e.Pool().Run(len(m.params), &job)
+	e.Pool().Run(len(stored), &job)
 	if err := errors.Join(job.errs...); err != nil {
 		return nil, fmt.Errorf("model: %w", err)
 	}
 	if err := m.CheckFinite(); err != nil {
 		return nil, fmt.Errorf("%w (in %q)", err, dir)
 	}
+	m.InitLoRA(0)
 	m.Sync()
 	return m, nil
 }

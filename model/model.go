@@ -8,6 +8,7 @@ import (
 	"hash/fnv"
 	"io"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/haenyeo/haenyeo/kernel"
@@ -20,6 +21,12 @@ type Options struct {
 	MTP           bool         // with the multi-token prediction layer
 	MTPBeforeNorm bool         // the MTP layer reads the state before the final norm, not after it
 	MaxTokens     int          // tokens worked on at once, which bounds memory; 0 means 2048
+
+	// Trainable says by name which parameters train; the others are Frozen. nil: all, but with LoRA none
+	// beside its adapters. Gradients are made for whole products: those of gate_proj and up_proj of one
+	// MLP, and of q_a_proj (or q_proj) and kv_a_proj_with_mqa of MLA, take memory together.
+	Trainable func(name string) bool
+	LoRA      *LoRA // nil: no adapters
 }
 
 // Model is a network with its weights. It is not safe for use by two goroutines at once, nor is its
@@ -39,9 +46,9 @@ type Model struct {
 	mtp     *mtp
 	routers []*router // of all MoE layers, the MTP block last
 
-	weights []*kernel.Weight
-	sources [][]float32
-	pass    *pass
+	weights, trained products
+	lowest           int // first of blocks that must be walked back to
+	pass             *pass
 
 	positions []int32 // of the chunk that a ChunkObjective is told of
 }
@@ -68,7 +75,13 @@ func New(cfg *Config, e *kernel.Engine, opt Options) (*Model, error) {
 		return nil, fmt.Errorf("model: MaxTokens is %d", opt.MaxTokens)
 	}
 	m := &Model{cfg: c, e: e, opt: opt, rope: newRope(c)}
-	b := &builder{e: e, dtype: opt.DType, train: opt.Train}
+	b := &builder{e: e, dtype: opt.DType, train: opt.Train, trains: opt.Trainable}
+	if opt.LoRA != nil {
+		if err := opt.LoRA.validate(); err != nil {
+			return nil, err
+		}
+		b.lora, b.met = opt.LoRA, make([]bool, len(opt.LoRA.Targets))
+	}
 	var table *Param
 	m.embed, table = b.embedding(c)
 	for i := range c.NumHiddenLayers {
@@ -87,8 +100,14 @@ func New(cfg *Config, e *kernel.Engine, opt Options) (*Model, error) {
 	if opt.MTP {
 		m.mtp = b.mtp(c, m.rope, opt.MTPBeforeNorm)
 	}
+	if i := slices.Index(b.met, false); i >= 0 {
+		return nil, fmt.Errorf("model: LoRA target %q names no matrix of this model: its matrices are %s", opt.LoRA.Targets[i], b.kindsOfMatrices())
+	}
 	b.finish()
-	m.params, m.weights, m.sources = b.params, b.weights, b.sources
+	if opt.Train && len(b.trained.weights) == 0 && !slices.ContainsFunc(b.params, func(p *Param) bool { return p.Grad != nil }) {
+		return nil, errors.New("model: every parameter is frozen: let some train")
+	}
+	m.params, m.weights, m.trained = b.params, b.weights, b.trained
 	m.byName = make(map[string]*Param, len(m.params))
 	for _, p := range m.params {
 		m.byName[p.Name] = p
@@ -99,7 +118,24 @@ func New(cfg *Config, e *kernel.Engine, opt Options) (*Model, error) {
 			m.routers = append(m.routers, x.router)
 		}
 	}
+	m.lowest = m.lowestTrained()
 	return m, nil
+}
+
+// lowestTrained is the first layer that holds something that trains, 0 when the embedding does, and the
+// number of layers when none does.
+func (m *Model) lowestTrained() int {
+	if m.embed.dtable != nil {
+		return 0
+	}
+	for i := range m.blocks {
+		for _, p := range m.params {
+			if p.Grad != nil && strings.HasPrefix(p.Name, layerName(i, "")) {
+				return i
+			}
+		}
+	}
+	return len(m.blocks)
 }
 
 // allBlocks are the layers and the one inside the MTP layer.
@@ -120,7 +156,10 @@ func (m *Model) Params() []*Param { return m.params }
 func (m *Model) Param(name string) *Param { return m.byName[name] }
 
 // Sync prepares the weights for products again after Data of any parameter has changed.
-func (m *Model) Sync() { m.e.Pack(m.weights, m.sources) }
+func (m *Model) Sync() { m.e.Pack(m.weights.weights, m.weights.sources) }
+
+// SyncTrained is Sync where only Data of parameters that train has changed.
+func (m *Model) SyncTrained() { m.e.Pack(m.trained.weights, m.trained.sources) }
 
 // ClearGrads sets all gradients to zero.
 func (m *Model) ClearGrads() {
@@ -155,12 +194,13 @@ func (m *Model) UpdateBias(gamma float32) {
 }
 
 // Init draws all matrices from a normal distribution with deviation InitializerRange, sets norm weights
-// to 1 and biases to 0, and calls Sync. Every tensor has its own stream, which depends on seed and
+// to 1 and biases to 0, adapters as InitLoRA does, and calls Sync. Every tensor has its own stream, which depends on seed and
 // name alone.
 func (m *Model) Init(seed uint64) {
 	t := initTask{std: m.cfg.InitializerRange}
 	for _, p := range m.params {
 		switch {
+		case p.Kind == Adapter:
 		case p.Kind == Bias || strings.HasSuffix(p.Name, ".bias"):
 			clear(p.Data)
 		case p.Kind == Vector:
@@ -168,13 +208,19 @@ func (m *Model) Init(seed uint64) {
 				p.Data[i] = 1
 			}
 		default:
-			h := fnv.New64a()
-			io.WriteString(h, p.Name)
-			t.key, t.data = mix(seed^mix(h.Sum64())), p.Data
+			t.key, t.data = stream(seed, p.Name), p.Data
 			m.e.Pool().Run((len(p.Data)+initChunk-1)/initChunk, &t)
 		}
 	}
+	m.InitLoRA(seed)
 	m.Sync()
+}
+
+// stream is the key of the numbers that seed draws for a tensor.
+func stream(seed uint64, name string) uint64 {
+	h := fnv.New64a()
+	io.WriteString(h, name)
+	return mix(seed ^ mix(h.Sum64()))
 }
 
 // initChunk is a multiple of 2: normals come in pairs.

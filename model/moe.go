@@ -6,6 +6,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/haenyeo/haenyeo/kernel"
 )
@@ -21,6 +22,8 @@ type moe struct {
 	shared       *mlp // nil without shared experts
 	gateUp, down []*linear
 	groups       []kernel.Group // reused, at most E
+
+	gateUpAdapters, downAdapters []adapter
 }
 
 func (b *builder) moe(c *Config, layer int) *moe {
@@ -34,6 +37,7 @@ func (b *builder) moe(c *Config, layer int) *moe {
 		expert := b.mlp(layerName(layer, fmt.Sprintf("mlp.experts.%d", x)), c.HiddenSize, m.f)
 		m.gateUp, m.down = append(m.gateUp, expert.gateUp), append(m.down, expert.down)
 	}
+	m.gateUpAdapters, m.downAdapters = ofExperts(m.gateUp), ofExperts(m.down)
 	m.groups = make([]kernel.Group, 0, c.NRoutedExperts)
 	return m
 }
@@ -107,17 +111,28 @@ func (m *moe) grouped(k *moeKeep, experts []*linear) []kernel.Group {
 	return g
 }
 
+// trained lists those of grouped that have a gradient.
+func (m *moe) trained(k *moeKeep, experts []*linear) []kernel.Group {
+	return slices.DeleteFunc(m.grouped(k, experts), func(g kernel.Group) bool { return g.Grad == nil })
+}
+
 // forward adds the experts' answers to y.
 //
 //	y [T,D] read and written   x [T,D] normalised input
 //	y += Σ_j w_j FFN_{I_j}(x) + FFN_shared(x)
 func (m *moe) forward(p *pass, lk *layerKeep, y, x []float32) {
-	k, d, f := &lk.moe, m.router.gate.k, m.f
+	k, d, f, n := &lk.moe, m.router.gate.k, m.f, p.n*m.router.k
 	m.router.forward(p, &k.router, x)
 	m.sort(k, p.n)
 	p.e.Linear(k.gu, 2*f, x, d, k.gather, m.grouped(k, m.gateUp), false)
-	p.e.SwiGLU(p.s.moe.h, f, k.gu, 2*f, p.n*m.router.k, f)
+	for i := range m.gateUpAdapters {
+		p.adapt(&m.gateUpAdapters[i], k.start, k.gu, 2*f, x, d, k.gather, n)
+	}
+	p.e.SwiGLU(p.s.moe.h, f, k.gu, 2*f, n, f)
 	p.e.Linear(k.y, d, p.s.moe.h, f, nil, m.grouped(k, m.down), false)
+	for i := range m.downAdapters {
+		p.adapt(&m.downAdapters[i], k.start, k.y, d, p.s.moe.h, f, nil, n)
+	}
 	if m.shared != nil {
 		m.shared.forward(p, lk, y, x)
 	}
@@ -128,21 +143,31 @@ func (m *moe) forward(p *pass, lk *layerKeep, y, x []float32) {
 //
 //	dx [T,D] written   dy [T,D] read   x [T,D] as in forward
 func (m *moe) backward(p *pass, lk *layerKeep, dx, dy, x []float32) {
-	k, s, d, f := &lk.moe, &p.s.moe, m.router.gate.k, m.f
+	k, s, d, f, n := &lk.moe, &p.s.moe, m.router.gate.k, m.f, p.n*m.router.k
 	if m.shared != nil {
 		m.shared.backward(p, lk, dx, dy, x)
 	}
 	p.e.CombineGrad(k.y, s.dw, dy, k.y, k.rows, k.router.w, p.n, m.router.k, d)
 
-	down := m.grouped(k, m.down)
-	p.e.LinearInputGrad(s.h, f, k.y, d, down, false)
-	p.e.SwiGLUGrad(k.gu, 2*f, s.h, f, s.h, f, k.gu, 2*f, p.n*m.router.k, f)
-	p.e.LinearWeightGrad(k.y, d, s.h, f, nil, down)
+	p.e.LinearInputGrad(s.h, f, k.y, d, m.grouped(k, m.down), false)
+	for i := range m.downAdapters {
+		p.adapterInputGrad(i, &m.downAdapters[i], k.start, s.h, f, k.y, d, n)
+	}
+	p.e.SwiGLUGrad(k.gu, 2*f, s.h, f, s.h, f, k.gu, 2*f, n, f)
+	p.e.LinearWeightGrad(k.y, d, s.h, f, nil, m.trained(k, m.down))
+	for i := range m.downAdapters {
+		p.adapterWeightGrad(i, &m.downAdapters[i], k.start, k.y, d, s.h, f, nil, n)
+	}
 
-	gateUp := m.grouped(k, m.gateUp)
-	p.e.LinearWeightGrad(k.gu, 2*f, x, d, k.gather, gateUp)
 	dxs := k.y // of the sorted rows
-	p.e.LinearInputGrad(dxs, d, k.gu, 2*f, gateUp, false)
+	p.e.LinearInputGrad(dxs, d, k.gu, 2*f, m.grouped(k, m.gateUp), false)
+	for i := range m.gateUpAdapters {
+		p.adapterInputGrad(i, &m.gateUpAdapters[i], k.start, dxs, d, k.gu, 2*f, n)
+	}
+	p.e.LinearWeightGrad(k.gu, 2*f, x, d, k.gather, m.trained(k, m.gateUp))
+	for i := range m.gateUpAdapters {
+		p.adapterWeightGrad(i, &m.gateUpAdapters[i], k.start, k.gu, 2*f, x, d, k.gather, n)
+	}
 	p.e.Combine(dx, dxs, k.rows, nil, p.n, m.router.k, d, m.shared != nil)
 	m.router.backward(p, &k.router, dx, s.dw, x)
 }

@@ -33,6 +33,8 @@ type pass struct {
 	nll    []float32 // [T]
 	s      scratch
 	loop   rowLoop
+
+	adapting adapting
 }
 
 // scratch is memory that one layer at a time uses. The parts share floats.
@@ -81,6 +83,7 @@ func (m *Model) layout(p *pass, a *arena, n int) {
 	p.rstd, p.nll = a.floats(n), a.floats(n)
 	p.h = a.floats(n * d)
 	m.layoutHead(p, a, n)
+	m.layoutAdapters(p, a, n)
 	if train {
 		p.dh, p.dx = a.floats(n*d), a.floats(n*d)
 	}
@@ -170,14 +173,14 @@ func (m *Model) mtpLoss(p *pass, scale float32, grad bool, balance *float64) flo
 	return sum
 }
 
-// backward carries p.dh through the final norm and all layers.
+// backward carries p.dh through the final norm and the layers, down to the lowest that trains.
 func (m *Model) backward(p *pass, withMTP bool) {
 	d := m.cfg.HiddenSize
 	m.norm.backward(p, p.dx, d, p.dh, d, m.last(p), d, p.rstd, p.n, false)
 	if withMTP && m.mtp.beforeNorm {
 		p.e.Add(p.dx[:p.n*d], p.s.dxn[:p.n*d])
 	}
-	for i := len(m.blocks) - 1; i >= 0; i-- {
+	for i := len(m.blocks) - 1; i >= m.lowest; i-- {
 		m.blocks[i].backward(p, &p.layers[i])
 	}
 	m.embed.backward(p, p.dx, p.tokens[:p.n])

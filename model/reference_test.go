@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"sort"
+	"strings"
 )
 
 type reference struct {
@@ -15,6 +16,7 @@ type reference struct {
 	// experts chosen, in the order of evaluation: a numerical derivative is only valid if they stay
 	routes []int
 	given  [][]int32 // Batch.Experts
+	lora   float64   // what adapters are multiplied by
 	row    int       // of the batch
 	moes   int       // MoE layers of this row that are done
 }
@@ -25,6 +27,9 @@ func newReference(m *Model) *reference {
 		for _, v := range p.Data {
 			r.w[p.Name] = append(r.w[p.Name], float64(v))
 		}
+	}
+	if l := m.opt.LoRA; l != nil {
+		r.lora = l.Alpha / float64(l.Rank)
 	}
 	return r
 }
@@ -48,6 +53,12 @@ func (r *reference) apply(name string, x vec) vec {
 		y[i] = dot(w[i*len(x):][:len(x)], x)
 		if b != nil {
 			y[i] += b[i]
+		}
+	}
+	if r.w[name+loraA] != nil {
+		ax := r.apply(name+strings.TrimSuffix(loraA, ".weight"), x)
+		for i, v := range r.apply(name+strings.TrimSuffix(loraB, ".weight"), ax) {
+			y[i] += r.lora * v
 		}
 	}
 	return y
@@ -283,15 +294,15 @@ func (r *reference) layer(i int, x []vec, first []int) (y []vec, balance float64
 }
 
 func (r *reference) nll(h vec, target int32) float64 {
-	head := r.w["lm_head.weight"]
+	head := "lm_head"
 	if r.c.TieWordEmbeddings {
-		head = r.w["model.embed_tokens.weight"]
+		head = "model.embed_tokens"
 	}
-	var sum float64
-	for i := range r.c.VocabSize {
-		sum += math.Exp(dot(head[i*len(h):][:len(h)], h))
+	logits, sum := r.apply(head, h), 0.0
+	for _, l := range logits {
+		sum += math.Exp(l)
 	}
-	return math.Log(sum) - dot(head[int(target)*len(h):][:len(h)], h)
+	return math.Log(sum) - logits[target]
 }
 
 func (r *reference) embed(id int32) vec {

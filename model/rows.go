@@ -18,6 +18,7 @@ type rowLoop struct {
 	count    int // rows, or columns, to be cut
 	n        int // the other dimension
 	idx      []int32
+	a        float32
 }
 
 // Do handles one chunk.
@@ -68,6 +69,17 @@ func (p *pass) scatterRows(y, x []float32, idx []int32, n int) {
 func doScatter(l *rowLoop, lo, hi int) {
 	for i := lo; i < hi; i++ {
 		copy(l.y[int(l.idx[i])*l.n:][:l.n], l.x[i*l.n:])
+	}
+}
+
+// scaleRows computes y[r] *= a for rows rows of n channels.
+func (p *pass) scaleRows(y []float32, a float32, rows, n int) {
+	p.run(rowLoop{do: doScale, y: y, a: a, count: rows, n: n})
+}
+
+func doScale(l *rowLoop, lo, hi int) {
+	for i := range l.y[lo*l.n : hi*l.n] {
+		l.y[lo*l.n+i] *= l.a
 	}
 }
 

@@ -3,6 +3,7 @@
 package model
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,8 +15,11 @@ import (
 
 // Save writes model.safetensors, then config.json, to dir, each whole or not at all. dt is the type of
 // the stored weights; correction biases are always F32. As published checkpoints do, an MTP layer
-// comes with copies of embedding and head.
+// comes with copies of embedding and head. Adapters are not written, and must add nothing (MergeLoRA).
 func (m *Model) Save(dir string, dt kernel.DType) error {
+	if m.unmerged() {
+		return errors.New("model: adapters that are not merged would be lost: MergeLoRA first, or keep them apart")
+	}
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return fmt.Errorf("model: %w", err)
 	}
@@ -34,6 +38,9 @@ func (m *Model) Save(dir string, dt kernel.DType) error {
 	}
 	var tensors []safetensors.Source
 	for _, p := range m.params {
+		if p.Kind == Adapter {
+			continue
+		}
 		t := stored
 		if p.Kind == Bias {
 			t = safetensors.F32
