@@ -14,6 +14,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/haenyeo/haenyeo/chat"
 	"github.com/haenyeo/haenyeo/export"
 	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/grammar"
@@ -75,6 +76,15 @@ func (m *Model) open(path string, o Options) (err error) {
 	if m.net, err = forward.New(m.source, m.engine, forward.Options{DType: o.DType, Rounding: o.Rounding, KV: o.KV, MTP: o.MTP, RAM: o.RAM}); err != nil {
 		return err
 	}
+	if err := m.readWords(); err != nil {
+		return err
+	}
+	m.findEnd()
+	return nil
+}
+
+// readWords reads what turns text into ids and back, and what is recommended about it.
+func (m *Model) readWords() (err error) {
 	if f := m.source.GGUF(); f != nil {
 		m.tok, err = export.Tokenizer(&f.Metadata)
 	} else if m.tok, err = loadTokenizer(m.source.Dir()); err == nil {
@@ -82,12 +92,29 @@ func (m *Model) open(path string, o Options) (err error) {
 		m.recommended = m.sampling.Temperature > 0
 	}
 	if err == nil && m.tok != nil {
-		err = m.tok.CheckRows(m.net.Config().VocabSize)
+		err = m.tok.CheckRows(m.source.Config().VocabSize)
 	}
-	if err != nil {
+	return err
+}
+
+// Check looks for what keeps a model from being opened, or from being talked with by the template that it brings. It reads
+// no weights: what is wrong with their numbers is not found.
+func Check(path string) (err error) {
+	m := &Model{path: path}
+	defer m.Close()
+	if m.source, err = weights.Open(path); err != nil {
 		return err
 	}
-	m.findEnd()
+	if err := m.readWords(); err != nil || m.tok == nil || m.tok.Config().ChatTemplate == "" {
+		return err
+	}
+	f, err := chat.Detect(m.tok, chat.Hints{ModelType: m.source.Config().ModelType, Name: m.name()})
+	if err == nil {
+		_, err = f.Render([]chat.Message{{Role: chat.User, Content: "Hello"}}, chat.Options{})
+	}
+	if err != nil {
+		return fmt.Errorf("haenyeo: a conversation cannot begin: %w", err)
+	}
 	return nil
 }
 

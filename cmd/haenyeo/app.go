@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/haenyeo/haenyeo/cmd/haenyeo/terminal"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/train"
 )
@@ -38,9 +39,13 @@ func newApp(ctx context.Context, g globals, stdin io.Reader, stdout, stderr io.W
 	level := slog.LevelWarn - slog.Level(4*g.Verbose) // -v Info, -vv Debug
 	bar := newProgress(stderr)
 	f, _ := stdin.(*os.File)
+	results := stdout
+	if f, ok := stdout.(*os.File); ok && isTerminal(f) {
+		results = terminal.Filter(stdout) // what models say and files hold must not command it; programs get every byte
+	}
 	return &app{
 		globals: g, ctx: ctx, stdin: &patience{ctx: ctx, from: stdin}, typed: isTerminal(f),
-		stdout: bufio.NewWriter(stdout), output: stdout, stderr: stderr, bar: bar,
+		stdout: bufio.NewWriter(results), output: stdout, stderr: stderr, bar: bar,
 		log: slog.New(slog.NewTextHandler(bar.writer(), &slog.HandlerOptions{Level: level})),
 	}
 }
@@ -74,7 +79,9 @@ func (a *app) emit(v any) error {
 }
 
 // say writes a line to stderr: progress and explanations, which are never part of the result.
-func (a *app) say(format string, args ...any) { a.bar.say(fmt.Sprintf(format, args...)) }
+func (a *app) say(format string, args ...any) {
+	a.bar.say(terminal.Clean(fmt.Sprintf(format, args...)))
+}
 
 // compute returns the engine, made at the first call.
 func (a *app) compute() (*kernel.Engine, error) { return a.computeFor("") }

@@ -9,9 +9,11 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
-	"github.com/haenyeo/haenyeo/export"
+	"github.com/haenyeo/haenyeo"
+	"github.com/haenyeo/haenyeo/cmd/haenyeo/terminal"
 	"github.com/haenyeo/haenyeo/format/gguf"
 	"github.com/haenyeo/haenyeo/format/safetensors"
 	"github.com/haenyeo/haenyeo/internal/regular"
@@ -24,7 +26,7 @@ type inspectCmd struct {
 }
 
 func (inspectCmd) Help() string {
-	return "Shows architecture, shapes, types and sizes, and what of these would keep the model from loading. The weights themselves are not read.\n\nExample:\n\n\thaenyeo inspect my-model"
+	return "Shows architecture, shapes, types and sizes, and what would keep the model from running: in these, in its tokenizer and in its chat template. The weights themselves are not read. The exit status is 1 if something was found.\n\nExample:\n\n\thaenyeo inspect my-model"
 }
 
 // inspection is what inspect prints.
@@ -36,7 +38,9 @@ type inspection struct {
 	Bytes        int64        `json:"bytes"`
 	Types        []typeInfo   `json:"types"` // the largest share first
 	Tensors      []tensorInfo `json:"tensors"`
-	Problems     []string     `json:"problems"` // why it would not load; empty: nothing found
+	Problems     []string     `json:"problems"` // why it would not run; empty: nothing found
+
+	part bool // a single file of a model
 }
 
 type typeInfo struct {
@@ -74,13 +78,22 @@ func (c *inspectCmd) Run(a *app) (err error) {
 	}
 	r.sortTypes()
 	if a.JSON {
-		return a.emit(r)
-	}
-	if r.Generation != "" {
-		a.print("architecture  %s (%s)", r.Architecture, r.Generation)
+		err = a.emit(r)
 	} else {
-		a.print("architecture  %s", r.Architecture)
+		err = r.print(a)
 	}
+	if err == nil && len(r.Problems) > 0 && !r.part {
+		err = fmt.Errorf("inspect: the model would not run: %s", plural(len(r.Problems), "problem"))
+	}
+	return err
+}
+
+func (r *inspection) print(a *app) error {
+	architecture := shown(r.Architecture)
+	if r.Generation != "" {
+		architecture += " (" + r.Generation + ")"
+	}
+	a.print("architecture  %s", architecture)
 	active := ""
 	if r.Active > 0 && r.Active < r.Params {
 		active = fmt.Sprintf(" (%s take part in a token)", count(float64(r.Active)))
@@ -90,14 +103,24 @@ func (c *inspectCmd) Run(a *app) (err error) {
 		a.print("type          %-8s %d tensors, %s", t.Type, t.Tensors, size(t.Bytes))
 	}
 	for _, t := range r.Tensors {
-		if err := a.print("  %-56s %-7s %v", t.Name, t.Type, t.Shape); err != nil {
+		if err := a.print("  %-56s %-7s %v", shown(t.Name), t.Type, t.Shape); err != nil {
 			return err
 		}
 	}
 	for _, p := range r.Problems {
-		a.print("would not load: %s", p)
+		if err := a.print("would not run: %s", terminal.Clean(p)); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// shown is a name out of a file as a line can show it: quoted if a terminal would obey it.
+func shown(name string) string {
+	if strings.ContainsAny(name, "\n\t") || terminal.Clean(name) != name {
+		return strconv.QuoteToASCII(name)
+	}
+	return name
 }
 
 // generations says which models have an architecture, by the names of config.json and GGUF.
@@ -204,10 +227,7 @@ func (r *inspection) load(path string) {
 	}
 	defer src.Close()
 	r.describe(src.Config())
-	if f := src.GGUF(); f != nil {
-		_, err := export.Tokenizer(&f.Metadata)
-		r.problem(err)
-	}
+	r.problem(haenyeo.Check(path))
 }
 
 func (r *inspection) safetensors(weights *safetensors.Reader) {
@@ -225,7 +245,7 @@ func inspectSafetensors(path string) (*inspection, error) {
 	}
 	defer weights.Close()
 	r := newInspection()
-	r.Architecture = "unknown" // only config.json says it
+	r.Architecture, r.part = "unknown", true // only config.json says it
 	r.safetensors(weights)
 	r.Problems = append(r.Problems, "a single safetensors file has no config.json: give the model's directory")
 	return r, nil

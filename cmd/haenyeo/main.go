@@ -17,6 +17,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/haenyeo/haenyeo/chat"
+	"github.com/haenyeo/haenyeo/cmd/haenyeo/terminal"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/train"
 )
@@ -185,7 +186,8 @@ func complain(stderr io.Writer, err error) int {
 	if errors.Is(err, syscall.EPIPE) {
 		return exitFailed // the reader of our output went away; nobody is there to read a complaint
 	}
-	fmt.Fprintf(stderr, "haenyeo: %s\n", strings.TrimPrefix(err.Error(), "haenyeo: ")) // the root package names itself too
+	// The root package names itself too. An error may quote what a file says.
+	fmt.Fprintf(stderr, "haenyeo: %s\n", terminal.Clean(strings.TrimPrefix(err.Error(), "haenyeo: ")))
 	if errors.As(err, new(usageError)) || errors.As(err, new(train.Misuse)) {
 		return exitUsage
 	}

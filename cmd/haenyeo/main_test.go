@@ -434,14 +434,16 @@ func TestInspectJSON(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(larger), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if o := jsonLines(t, works(t, "", "inspect", dir, "--json"))[0]; !strings.Contains(fmt.Sprint(o["problems"]), "model.layers.2.") {
-		t.Errorf("a missing layer: problems %v", o["problems"])
+	status, out, says := execute(t, "", "inspect", dir, "--json")
+	if o := jsonLines(t, out)[0]; status != exitFailed || !strings.Contains(says, "would not run") || !strings.Contains(fmt.Sprint(o["problems"]), "model.layers.2.") {
+		t.Errorf("a missing layer: status %d, problems %v, %s", status, o["problems"], says)
 	}
 	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(`{"model_type":"deepseek_v9"}`), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	o := jsonLines(t, works(t, "", "inspect", dir, "--json"))[0]
-	if o["architecture"] != "deepseek_v9" || len(o["problems"].([]any)) != 1 {
+	status, out, _ = execute(t, "", "inspect", dir, "--json")
+	o := jsonLines(t, out)[0]
+	if status != exitFailed || o["architecture"] != "deepseek_v9" || len(o["problems"].([]any)) != 1 {
 		t.Errorf("unknown model: %v, %v", o["architecture"], o["problems"])
 	}
 }
