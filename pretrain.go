@@ -6,8 +6,10 @@ package haenyeo
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
+	"math"
 
 	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/internal/machine"
@@ -19,17 +21,18 @@ import (
 
 // PretrainRequest says what to train on what.
 type PretrainRequest struct {
-	Model     string        // directory whose weights to continue from; or
-	Config    *model.Config // a shape whose weights are drawn from Seed
-	Tokenizer string        // directory; "": that of Model
-	Data      []string      // paths of text; or
-	Batches   string        // a safetensors file with tokens [N,B,T+1]
-	Batch     int           // rows of a batch of text
-	Seq       int           // tokens of a row
-	Steps     int           // 0: every token or every recorded batch once
-	Seed      uint64        // of fresh weights and of the order of the text
-	Out       string        // output directory; "": nothing is kept
-	Resume    bool          // continue the run in Out from its last checkpoint
+	Model     string         // directory whose weights to continue from; or
+	Config    *model.Config  // a shape whose weights are drawn from Seed
+	Tokenizer string         // directory; "": that of Model
+	Data      []string       // paths of text; or
+	Mixture   corpus.Mixture // of languages and sources of the text
+	Batches   string         // a safetensors file with tokens [N,B,T+1]
+	Batch     int            // rows of a batch of text
+	Seq       int            // tokens of a row
+	Steps     int            // 0: every token or every recorded batch once
+	Seed      uint64         // of fresh weights and of the order of the text
+	Out       string         // output directory; "": nothing is kept
+	Resume    bool           // continue the run in Out from its last checkpoint
 
 	Engine  *kernel.Engine
 	Options func(steps int) train.Options // called when the number of steps is known; Seed is set by Pretrain
@@ -40,12 +43,11 @@ type PretrainRequest struct {
 
 // Pretrain trains until the last step. When ctx is cancelled it writes a checkpoint and returns a
 // *train.Interrupted.
-func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
+func Pretrain(ctx context.Context, r PretrainRequest) (done train.Done, err error) {
 	if err := r.check(); err != nil {
 		return train.Done{}, err
 	}
 	cfg := r.Config
-	var err error
 	if r.Model != "" {
 		if cfg, err = model.ReadConfig(r.Model); err != nil {
 			return train.Done{}, err
@@ -61,7 +63,11 @@ func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
 	if err != nil {
 		return train.Done{}, err
 	}
-	defer d.close()
+	defer func() {
+		if closed := d.close(err == nil); err == nil {
+			err = closed
+		}
+	}()
 	opt := r.Options(d.steps)
 	opt.Seed = r.Seed
 	dt, err := train.ParseDType(opt.DType)
@@ -84,7 +90,7 @@ func Pretrain(ctx context.Context, r PretrainRequest) (train.Done, error) {
 		Model: m, Engine: r.Engine, Source: d.source, Options: opt, Pace: r.Pace(d.steps), Dir: r.Out, Resume: r.Resume,
 		Plan: train.Plan{
 			Params: total, Active: active, Steps: d.steps, Batch: d.batch, Seq: d.seq,
-			Tokens: int64(d.steps) * int64(d.batch) * int64(d.seq),
+			Tokens: int64(d.steps) * int64(d.batch) * int64(d.seq), Mixture: r.Mixture.String(), Waste: d.waste,
 		},
 		Validation: d.validation, Emit: r.Emit, Logger: r.Logger,
 		Start: func() error {
@@ -131,8 +137,13 @@ func (r *PretrainRequest) check() error {
 		return train.Misusef("haenyeo: pretrain: give text or recorded batches, one of them")
 	case r.Batches == "" && (r.Batch < 1 || r.Seq < 1):
 		return train.Misusef("haenyeo: pretrain: batches of %d rows of %d tokens: both must be positive", r.Batch, r.Seq)
+	case r.Batches != "" && !r.Mixture.Even():
+		return train.Misusef("haenyeo: pretrain: a mixture (%s) was given with recorded batches, which are taken as they are: leave it out", r.Mixture)
 	case r.Steps < 0:
 		return train.Misusef("haenyeo: pretrain: %d steps: must be positive", r.Steps)
+	}
+	if err := r.Mixture.Validate(); err != nil {
+		return train.Misusef("%w", err)
 	}
 	return nil
 }
@@ -201,7 +212,8 @@ type data struct {
 	source            train.Source
 	validation        *corpus.Evaluation
 	batch, seq, steps int
-	close             func()
+	waste             float64 // share of positions that predict nothing
+	close             func(finished bool) error
 }
 
 // open prepares the data of the request for a model of shape cfg.
@@ -210,7 +222,7 @@ func (r *PretrainRequest) open(ctx context.Context, cfg *model.Config) (*data, e
 	if dir == "" {
 		dir = r.Model
 	}
-	d := &data{close: func() {}}
+	d := &data{close: func(bool) error { return nil }}
 	if dir != "" {
 		var err error
 		if d.tok, err = loadTokenizer(dir); err != nil {
@@ -244,7 +256,7 @@ func (r *PretrainRequest) open(ctx context.Context, cfg *model.Config) (*data, e
 }
 
 // text reads and tokenises the text, and cuts it into batches.
-func (d *data) text(ctx context.Context, r *PretrainRequest) error {
+func (d *data) text(ctx context.Context, r *PretrainRequest) (err error) {
 	text, err := corpus.Open(ctx, r.Data, corpus.Options{})
 	if err != nil {
 		return err
@@ -252,15 +264,35 @@ func (d *data) text(ctx context.Context, r *PretrainRequest) error {
 	if skips := text.Report().Skips(); skips != "" {
 		cmp.Or(r.Logger, slog.Default()).Warn("pretrain: " + skips)
 	}
+	if err := r.Mixture.Suits(text.Report()); err != nil {
+		return err
+	}
 	opt := tokenOptions(d.tok)
-	learn, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Train), opt)
+	name, err := d.tok.MarshalJSON()
+	if err != nil {
+		return fmt.Errorf("haenyeo: pretrain: %w", err)
+	}
+	sum := text.Fingerprint()
+	opt.Fingerprint = sha256.Sum256(append(sum[:], name...))
+	learn, err := train.Tokenize(ctx, r.Out, text.Documents(ctx, corpus.Train), opt)
 	if err != nil {
 		return err
 	}
-	sampler, err := corpus.NewSampler(learn, corpus.SamplerOptions{B: r.Batch, T: r.Seq, Seed: r.Seed})
+	defer func() {
+		if err != nil {
+			learn.Release(false)
+		}
+	}()
+	copies, err := learn.Copies(r.Mixture)
 	if err != nil {
 		return err
 	}
+	sampler, err := corpus.NewSampler(learn.Tokens, corpus.SamplerOptions{B: r.Batch, T: r.Seq, Seed: r.Seed, Copies: copies})
+	if err != nil {
+		return err
+	}
+	d.waste = math.Round(1e5*sampler.Stats().Waste) / 1e5
+	cmp.Or(r.Logger, slog.Default()).Info("pretrain: packed", "rows", sampler.Stats().Rows, "empty_share", d.waste)
 	held, err := corpus.Tokenize(ctx, text.Documents(ctx, corpus.Validation), opt)
 	if err != nil {
 		return err
@@ -273,7 +305,7 @@ func (d *data) text(ctx context.Context, r *PretrainRequest) error {
 		d.steps = max(1, int(sampler.Stats().Rows)/r.Batch)
 	}
 	d.source = train.FromStream(sampler, r.Batch, r.Seq)
-	d.close = func() { learn.Close(); held.Close() }
+	d.close = learn.Release
 	return nil
 }
 

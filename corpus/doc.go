@@ -10,9 +10,10 @@
 //	corpus.go     Open reads everything once and decides; Documents reads it again
 //	split.go      exact duplicates are dropped, validation is chosen by content hash
 //	provenance.go what was read, from where, under which licence
-//	tokens.go     documents become tokens, in parallel, in memory or in a mapped file
+//	tokens.go     documents become tokens, in parallel, in memory or in a mapped file (tokenfile.go)
 //	pack.go       documents are cut and packed into rows
 //	sampler.go    rows become batches, in an order that a seed and a cursor name
+//	mixture.go    languages and sources get other shares than they have, if asked for
 //	evaluation.go validation documents become fixed batches, by language
 //	replay.go     recorded batches come back as they were
 //	embedded.go   the corpus inside the program

@@ -5,8 +5,8 @@
 // every token but the first of a document is a target exactly once. Pieces are packed by best fit
 // in decreasing length; a token sees only its own piece (Batch.First). Packing whole documents
 // instead of one long stream keeps beginnings where the model can see them (Ding et al., "Fewer
-// Truncations Improve Language Modeling", arXiv 2404.10830); what is left empty is counted and
-// printed, usually far below 1 %.
+// Truncations Improve Language Modeling", arXiv 2404.10830); what is left empty is counted
+// (SamplerStats.Waste) and stands in the plan of the run.
 
 package corpus
 

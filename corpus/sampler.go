@@ -1,4 +1,4 @@
-// This file orders rows into batches: Sampler, then mixtures, then the arithmetic of chance.
+// This file orders rows into batches: Sampler, then the arithmetic of chance. Mixtures are in mixture.go.
 //
 // An epoch gives every document of a stratum as often as the mixture says (once without one). It
 // is made anew from the seed and its number: documents longer than a row are cut at other places
@@ -12,11 +12,8 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"math"
 	"math/bits"
-	"slices"
-	"strings"
 )
 
 // SamplerOptions of a Sampler.
@@ -177,69 +174,6 @@ func (s *Sampler) Restore(st State) error {
 
 // Stats describes the current epoch.
 func (s *Sampler) Stats() SamplerStats { return s.stats }
-
-// Mixture says how languages and sources share the training tokens.
-type Mixture struct {
-	// Temperature is the exponent of the languages' sizes: 1 (and 0, the zero value) leaves them
-	// as the data has them, 0.5 lifts small ones, near 0 makes them equal.
-	Temperature float64
-	// Weights multiply the share of a language ("ko") or a source ("react-docs"); 0 leaves it out.
-	Weights map[string]float64
-}
-
-// MaxCopies bounds how often an epoch repeats a text to reach its share: beyond about four times a
-// text teaches less than a new one (Muennighoff et al., arXiv 2305.16264).
-const MaxCopies = 4
-
-// Copies turns a mixture into SamplerOptions.Copies, such that an epoch has about as many tokens
-// as the data.
-func (t *Tokens) Copies(m Mixture) ([]float64, error) {
-	alpha := m.Temperature
-	if alpha == 0 {
-		alpha = 1
-	}
-	if !(alpha > 0 && alpha <= 1) {
-		return nil, fmt.Errorf("corpus: mixture temperature %v: want more than 0, at most 1", m.Temperature)
-	}
-	known := map[string]bool{}
-	size := map[string]float64{} // of languages
-	for _, s := range t.strata {
-		known[s.Lang], known[s.Source] = true, true
-		size[s.Lang] += float64(s.Tokens)
-	}
-	for name, w := range m.Weights {
-		if !known[name] {
-			return nil, fmt.Errorf("corpus: mixture weight for %q, which is neither a language nor a source of the data (%s)", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
-		}
-		if !(w >= 0 && w <= 1e6) {
-			return nil, fmt.Errorf("corpus: mixture weight %v for %q: want 0 or more", w, name)
-		}
-	}
-	weight := func(name string) float64 {
-		if w, ok := m.Weights[name]; ok {
-			return w
-		}
-		return 1
-	}
-	// A stratum with n tokens of a language with N gets a share n·N^(α−1) times its weights.
-	copies := make([]float64, len(t.strata))
-	var have, want float64
-	for i, s := range t.strata {
-		copies[i] = math.Pow(size[s.Lang], alpha-1) * weight(s.Lang)
-		if s.Source != s.Lang {
-			copies[i] *= weight(s.Source)
-		}
-		have += float64(s.Tokens)
-		want += copies[i] * float64(s.Tokens)
-	}
-	if want == 0 {
-		return nil, fmt.Errorf("corpus: %w: the mixture weighs everything with 0", ErrTooLittle)
-	}
-	for i := range copies {
-		copies[i] = min(copies[i]*have/want, MaxCopies)
-	}
-	return copies, nil
-}
 
 // mix is a hash of three numbers (the finaliser of SplitMix64, applied in turn): random access to
 // chance, the same in every version of everything.

@@ -192,6 +192,61 @@ func TestTokenFileDamage(t *testing.T) {
 	}
 }
 
+// A token file is taken again where it holds what would be written, and made again where it does not.
+func TestTokenFileIsFoundAgain(t *testing.T) {
+	docs := texts(40, 50)
+	opt := byteOptions()
+	opt.Path, opt.Fingerprint = filepath.Join(t.TempDir(), "tokens.bin"), [32]byte{1}
+	if IsTokenFile(opt.Path) {
+		t.Error("a file that is not there is a token file")
+	}
+	read := 0
+	counted := func(yield func(Document, error) bool) {
+		for _, d := range docs {
+			read++
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+	contents := func() []int32 {
+		t.Helper()
+		tok, err := Tokenize(context.Background(), counted, opt)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tok.Close()
+		ids := make([]int32, tok.Len())
+		tok.read(ids, 0)
+		return ids
+	}
+	want := contents()
+	if got := contents(); read != len(docs) || !slices.Equal(got, want) {
+		t.Errorf("the second time %d documents were read", read-len(docs))
+	}
+	if !IsTokenFile(opt.Path) {
+		t.Error("a token file is not known as one")
+	}
+	good, err := os.ReadFile(opt.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	good[10] ^= 1 // another token of the vocabulary
+	if err := os.WriteFile(opt.Path, good, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if got := contents(); read != 2*len(docs) || !slices.Equal(got, want) {
+		t.Errorf("a damaged file: %d documents were read, tokens as before: %v", read-len(docs), slices.Equal(got, want))
+	}
+	opt.Fingerprint[0] = 2
+	if contents(); read != 3*len(docs) {
+		t.Errorf("another fingerprint: %d documents were read", read-2*len(docs))
+	}
+	if err := os.WriteFile(opt.Path, []byte("a diary of tokens"), 0o666); err != nil || IsTokenFile(opt.Path) {
+		t.Errorf("the file of somebody else is a token file; %v", err)
+	}
+}
+
 func FuzzTokenFile(f *testing.F) {
 	opt := byteOptions()
 	opt.Path = filepath.Join(f.TempDir(), "tokens.bin")

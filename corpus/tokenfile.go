@@ -1,5 +1,5 @@
-// This file keeps Tokens in a file: written once, whole or not at all, then mapped. Layout, little
-// endian:
+// This file keeps Tokens in a file: written once, whole or not at all, then mapped, and found again by
+// a run that goes on. Layout, little endian:
 //
 //	tokens   width bytes each
 //	docs     16 bytes each: end u64, bytes u32, stratum u16, 0 u16
@@ -12,17 +12,20 @@ package corpus
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash"
 	"slices"
 
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
 	"github.com/haenyeo/haenyeo/internal/mmap"
+	"github.com/haenyeo/haenyeo/internal/regular"
 )
 
 const (
-	tokenMagic   = "haenyeo-tokens\x00\x01" // the last byte is the version
+	tokenMagic   = "haenyeo-tokens\x00\x02" // the last byte is the version
 	docBytes     = 16
 	trailerBytes = 128
 )
@@ -32,13 +35,15 @@ type trailer struct {
 	Tokens, Docs, Strata int64 // counts, and the size of the JSON
 	Width, Start         int32
 	Fingerprint          [32]byte
-	_                    [48]byte
+	Sum                  [32]byte // SHA-256 of all before the trailer
+	_                    [16]byte
 	Magic                [16]byte
 }
 
 type tokenFile struct {
 	path string
 	f    *atomicfile.File
+	sum  hash.Hash // of what was written
 }
 
 func createTokenFile(path string) (*tokenFile, error) {
@@ -46,10 +51,11 @@ func createTokenFile(path string) (*tokenFile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("corpus: token file: %w", err)
 	}
-	return &tokenFile{path: path, f: f}, nil
+	return &tokenFile{path: path, f: f, sum: sha256.New()}, nil
 }
 
 func (f *tokenFile) write(b []byte) error {
+	f.sum.Write(b) // a hash takes everything
 	if _, err := f.f.Write(b); err != nil {
 		return fmt.Errorf("corpus: token file: %w", err)
 	}
@@ -77,11 +83,14 @@ func (f *tokenFile) commit(t *Tokens) error {
 	if err != nil {
 		return fmt.Errorf("corpus: token file: %w", err)
 	}
-	b = append(b, strata...)
+	if err := f.write(append(b, strata...)); err != nil {
+		return err
+	}
 	end := trailer{Docs: int64(len(t.docs)), Strata: int64(len(strata)), Width: int32(t.width), Start: t.start, Fingerprint: t.print}
 	end.Tokens = t.length
+	copy(end.Sum[:], f.sum.Sum(nil))
 	copy(end.Magic[:], tokenMagic)
-	if b, err = binary.Append(b, binary.LittleEndian, &end); err != nil {
+	if b, err = binary.Append(b[:0], binary.LittleEndian, &end); err != nil {
 		return fmt.Errorf("corpus: token file: %w", err)
 	}
 	if err := f.write(b); err != nil {
@@ -101,12 +110,41 @@ func OpenTokens(path string, vocab int, fingerprint [32]byte) (*Tokens, error) {
 		return nil, fmt.Errorf("corpus: token file: %w", err)
 	}
 	t, err := parseTokens(m.Bytes(), vocab, fingerprint)
+	if err == nil {
+		err = checkSum(m.Bytes())
+	}
 	if err != nil {
 		m.Close()
 		return nil, fmt.Errorf("corpus: token file %q: %w: delete it, it will be made again", path, err)
 	}
 	t.close = m.Close
 	return t, nil
+}
+
+// IsTokenFile says whether Tokenize wrote the file at path, in any version of the program.
+func IsTokenFile(path string) bool {
+	f, info, err := regular.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	name := tokenMagic[:len(tokenMagic)-1] // without the version
+	magic := make([]byte, len(name))
+	_, err = f.ReadAt(magic, info.Size()-int64(len(tokenMagic)))
+	return err == nil && string(magic) == name
+}
+
+// checkSum compares the content with the checksum in the trailer: a token that was flipped to another of the
+// vocabulary would be learned from without a word.
+func checkSum(b []byte) error {
+	body, end := b[:len(b)-trailerBytes], trailer{}
+	if _, err := binary.Decode(b[len(body):], binary.LittleEndian, &end); err != nil {
+		return err
+	}
+	if sha256.Sum256(body) != end.Sum {
+		return fmt.Errorf("is damaged: its checksum is not that of its content")
+	}
+	return nil
 }
 
 func parseTokens(b []byte, vocab int, fingerprint [32]byte) (*Tokens, error) {

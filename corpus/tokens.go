@@ -24,10 +24,11 @@ type TokenOptions struct {
 	// begins documents as well, so that the first token of a text has something before it.
 	BOS, EOS int32
 	Workers  int // 0: one for each processor
-	// Path, if set, is the file that holds the tokens; they are mapped, not loaded. Without it they
-	// are in memory, at 2 bytes each for vocabularies up to 65,536, else 4.
+	// Path, if set, is the file that holds the tokens; they are mapped, not loaded. What is there
+	// already is taken if its Fingerprint is this one, and replaced if not. Without Path they are in
+	// memory, at 2 bytes each for vocabularies up to 65,536, else 4.
 	Path string
-	// Fingerprint names corpus and tokenizer, for OpenTokens.
+	// Fingerprint names the documents and the tokenizer.
 	Fingerprint [32]byte
 }
 
@@ -74,11 +75,16 @@ type job struct {
 	done chan struct{}
 }
 
-// Tokenize encodes docs in their order. With a Path nothing is left there unless all went well.
+// Tokenize encodes docs in their order. With a Path nothing new is left there unless all went well.
 func Tokenize(ctx context.Context, docs iter.Seq2[Document, error], opt TokenOptions) (*Tokens, error) {
 	start, err := opt.check()
 	if err != nil {
 		return nil, err
+	}
+	if opt.Path != "" {
+		if t, err := OpenTokens(opt.Path, opt.Vocab, opt.Fingerprint); err == nil {
+			return t, nil
+		}
 	}
 	w, err := newTokenWriter(&opt, start)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // Run makes a model in r.Out and returns the last event. Nothing is written before the plan stands
 // and the text is ready. When ctx is cancelled the state is kept and the error is a
 // *train.Interrupted.
-func Run(ctx context.Context, r Request) (train.Done, error) {
+func Run(ctx context.Context, r Request) (done train.Done, err error) {
 	began := time.Now()
 	if err := r.check(); err != nil {
 		return train.Done{}, err
@@ -35,6 +35,7 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 		if len(r.Data) == 0 {
 			r.Data = rec.Request.Data
 		}
+		r.Mixture = rec.Request.Mixture
 	}
 	c, err := r.openCorpus(ctx)
 	if err != nil {
@@ -54,6 +55,7 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 		}
 	}
 	p := &rec.Plan
+	p.mix = r.Mixture.String()
 	if r.Emit != nil {
 		r.Emit(p.event())
 	}
@@ -61,6 +63,11 @@ func Run(ctx context.Context, r Request) (train.Done, error) {
 	if err != nil {
 		return train.Done{}, err
 	}
+	defer func() {
+		if released := m.tokens.Release(err == nil); err == nil {
+			err = released
+		}
+	}()
 	if got := m.tok.VocabSize(); got != p.config.VocabSize {
 		// From here on the plan is of the model that is trained: a resumed run is compared with it.
 		r.logger().Warn("create: the text supports only a smaller vocabulary, so the model is smaller than planned", "planned", p.config.VocabSize, "got", got)

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
@@ -383,6 +384,58 @@ func modelBytes(t *testing.T, dir string) string {
 	return string(b)
 }
 
+// TestMixture: what is mixed in is what is trained on, a resumed run mixes as it began, and the text of
+// a run under way lies in its directory until it is finished.
+func TestMixture(t *testing.T) {
+	r := request(t)
+	r.Mixture = corpus.Mixture{Weights: map[string]float64{"id": 0}}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.Emit = func(e train.Event) {
+		if s, ok := e.(train.Step); ok && s.Step == 5 {
+			cancel()
+		}
+	}
+	if _, err := Run(ctx, r); !errors.As(err, new(*train.Interrupted)) {
+		t.Fatal(err)
+	}
+	tokens := filepath.Join(r.Out, train.TokensName)
+	if !corpus.IsTokenFile(tokens) {
+		t.Error("the tokens of a run that goes on are not kept")
+	}
+	again := Request{Out: r.Out, Resume: true, Engine: r.Engine, Logger: r.Logger, Mixture: corpus.Mixture{Weights: map[string]float64{"id": 1}}}
+	if _, err := Run(context.Background(), again); err == nil || !strings.Contains(err.Error(), `begun with the mixture "id 0", not "id 1"`) {
+		t.Errorf("another mixture: %v", err)
+	}
+	again.Mixture = corpus.Mixture{}
+	if _, err := Run(context.Background(), again); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(tokens); err == nil {
+		t.Error("the tokens of a finished run are kept")
+	}
+	events, err := train.ReadLog(filepath.Join(r.Out, train.LogName))
+	if err != nil || len(events) == 0 {
+		t.Fatal(err)
+	}
+	if p, ok := events[0].(train.Plan); !ok || p.Mixture != "id 0" || p.Waste <= 0 || p.Waste > 0.5 {
+		t.Errorf("the log begins with %+v", events[0])
+	}
+	// The same seed and steps on the text as it is, and on that of one language alone.
+	as, english := request(t), request(t)
+	english.Mixture = corpus.Mixture{Weights: map[string]float64{"id": 0}}
+	for _, q := range []Request{as, english} {
+		if _, err := Run(context.Background(), q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if modelBytes(t, r.Out) != modelBytes(t, english.Out) {
+		t.Error("the resumed run's model differs from the uninterrupted one's")
+	}
+	if modelBytes(t, r.Out) == modelBytes(t, as.Out) {
+		t.Error("the mixture changes nothing")
+	}
+}
+
 // TestFlagsOfAResumedRun: what is given must be what the run was begun with, chosen or measured.
 func TestFlagsOfAResumedRun(t *testing.T) {
 	chosen := record{Request: Request{Seed: 3, Budget: 10 * time.Minute}, Plan: plan{Preset: "nano", Vocab: 3264, Options: train.Options{Steps: 70}}}
@@ -518,6 +571,9 @@ func TestRefusals(t *testing.T) {
 			r.Data = []string{filepath.Dir(data)}
 			r.Out = filepath.Join(filepath.Dir(data), "model")
 		}, "inside the data"},
+		"language":     {func(r *Request) { r.Mixture.Weights = map[string]float64{"xx": 2} }, `"xx", which is neither`},
+		"temperature":  {func(r *Request) { r.Mixture.Temperature = 2 }, "temperature 2"},
+		"nothing left": {func(r *Request) { r.Mixture.Weights = map[string]float64{"en": 0, "id": 0} }, "weighs everything with 0"},
 		"no directory": {func(r *Request) { r.Out = "" }, "--out"},
 	} {
 		t.Run(name, func(t *testing.T) {

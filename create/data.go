@@ -28,10 +28,17 @@ const (
 func (r *Request) openCorpus(ctx context.Context) (*corpus.Corpus, error) {
 	r.progress("reading text", -1)
 	if len(r.Data) == 0 {
-		return corpus.Embedded(ctx, corpus.Options{})
+		c, err := corpus.Embedded(ctx, corpus.Options{})
+		if err != nil {
+			return nil, err
+		}
+		return c, r.Mixture.Suits(c.Report())
 	}
 	c, err := corpus.Open(ctx, r.Data, corpus.Options{})
 	if err != nil {
+		return nil, err
+	}
+	if err := r.Mixture.Suits(c.Report()); err != nil {
 		return nil, err
 	}
 	if skips := c.Report().Skips(); skips != "" {
@@ -44,6 +51,7 @@ func (r *Request) openCorpus(ctx context.Context) (*corpus.Corpus, error) {
 type material struct {
 	corpus     *corpus.Corpus
 	tok        *tokenizer.Tokenizer
+	tokens     *train.Tokens // behind source
 	source     train.Source
 	validation *corpus.Evaluation
 	prompts    []prompt
@@ -54,14 +62,13 @@ type material struct {
 // prompt is the beginning of a validation text.
 type prompt struct{ lang, text string }
 
-func prepare(ctx context.Context, r *Request, c *corpus.Corpus, p *plan) (*material, error) {
-	m := &material{corpus: c, threads: r.Engine.Pool().Threads(), tier: r.Engine.Tier()}
-	var err error
+func prepare(ctx context.Context, r *Request, c *corpus.Corpus, p *plan) (m *material, err error) {
+	m = &material{corpus: c, threads: r.Engine.Pool().Threads(), tier: r.Engine.Tier()}
 	if m.tok, err = learn(ctx, r, c, p); err != nil {
 		return nil, err
 	}
 	r.progress("tokenising", -1)
-	sum, err := fingerprint(c, m.tok)
+	sum, err := fingerprint(c, m.tok, p.TextBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -74,14 +81,26 @@ func prepare(ctx context.Context, r *Request, c *corpus.Corpus, p *plan) (*mater
 		Vocab: m.tok.VocabSize(), BOS: bos, EOS: eos, Workers: r.Engine.Pool().Threads(), Fingerprint: sum,
 	}
 	kept := c.Report().Bytes - c.Report().ValidationBytes
-	tokens, err := corpus.Tokenize(ctx, thin(c.Documents(ctx, corpus.Train), float64(p.TextBytes)/float64(max(kept, 1))), opt)
+	tokens, err := train.Tokenize(ctx, r.Out, thin(c.Documents(ctx, corpus.Train), float64(p.TextBytes)/float64(max(kept, 1))), opt)
 	if err != nil {
 		return nil, err
 	}
-	sampler, err := corpus.NewSampler(tokens, corpus.SamplerOptions{B: p.Batch, T: p.Seq, Seed: p.Options.Seed})
+	defer func() {
+		if err != nil {
+			tokens.Release(false)
+		}
+	}()
+	m.tokens = tokens
+	copies, err := tokens.Copies(r.Mixture)
 	if err != nil {
 		return nil, err
 	}
+	sampler, err := corpus.NewSampler(tokens.Tokens, corpus.SamplerOptions{B: p.Batch, T: p.Seq, Seed: p.Options.Seed, Copies: copies})
+	if err != nil {
+		return nil, err
+	}
+	p.waste = sampler.Stats().Waste
+	r.logger().Info("create: packed", "rows", sampler.Stats().Rows, "empty_share", p.waste)
 	m.source = train.FromStream(sampler, p.Batch, p.Seq)
 	held, err := corpus.Tokenize(ctx, c.Documents(ctx, corpus.Validation), opt)
 	if err != nil {
@@ -141,14 +160,14 @@ func thin(docs iter.Seq2[corpus.Document, error], share float64) iter.Seq2[corpu
 	}
 }
 
-// fingerprint names the text and the tokenizer.
-func fingerprint(c *corpus.Corpus, t *tokenizer.Tokenizer) ([32]byte, error) {
+// fingerprint names the text, how much of it is used, and the tokenizer.
+func fingerprint(c *corpus.Corpus, t *tokenizer.Tokenizer, use int64) ([32]byte, error) {
 	b, err := t.MarshalJSON()
 	if err != nil {
 		return [32]byte{}, fmt.Errorf("create: %w", err)
 	}
 	sum := c.Fingerprint()
-	return sha256.Sum256(append(sum[:], b...)), nil
+	return sha256.Sum256(fmt.Appendf(sum[:], "%d %s", use, b)), nil
 }
 
 func corpusName(c *corpus.Corpus) string {

@@ -33,6 +33,8 @@ type plan struct {
 	Epochs     float64       `json:"epochs"`
 	Capped     bool          `json:"capped"` // the budget was more than the text is good for
 
+	waste  float64      // of packing; 0 until the text is packed
+	mix    string       // Request.Mixture, in words
 	config model.Config // for Vocab, then for the vocabulary that was learned
 }
 
@@ -253,7 +255,7 @@ func (p *plan) event() train.Plan {
 		Preset: p.Preset, Params: total, Active: active, TokS: math.Round(p.TokS), PeakRSSMB: p.RSSMB,
 		Tokens:  int64(p.Options.Steps) * int64(p.Batch*p.Seq),
 		Seconds: math.Round(p.Seconds), Steps: p.Options.Steps, Batch: p.Batch, Seq: p.Seq,
-		Epochs: math.Round(100*p.Epochs) / 100, Quality: p.quality(), Options: p.Options,
+		Epochs: math.Round(100*p.Epochs) / 100, Mixture: p.mix, Waste: math.Round(1e5*p.waste) / 1e5, Quality: p.quality(), Options: p.Options,
 	}
 }
 
@@ -294,5 +296,6 @@ func Plan(ctx context.Context, r Request) (train.Plan, error) {
 	if err != nil {
 		return train.Plan{}, err
 	}
+	p.mix = r.Mixture.String()
 	return p.event(), nil
 }

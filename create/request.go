@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/tokenizer"
@@ -19,15 +20,16 @@ const DefaultBudget = 5 * time.Minute
 
 // Request says what to make. Its zero value makes a model from the embedded corpus in five minutes.
 type Request struct {
-	Data   []string      `json:"data,omitempty"`   // paths of text; none: the embedded corpus
-	Out    string        `json:"-"`                // output directory; required by Run
-	Budget time.Duration `json:"budget,omitempty"` // wall-clock time of the whole run; 0: DefaultBudget
-	Size   string        `json:"size,omitempty"`   // nano, S, M or auto; "": auto
-	Config *model.Config `json:"-"`                // a configuration instead of a size
-	Vocab  int           `json:"vocab,omitempty"`  // 0: by size and amount of text
-	Seed   uint64        `json:"seed,omitempty"`
-	Steps  int           `json:"steps,omitempty"` // instead of a budget
-	Resume bool          `json:"-"`               // continue the run in Out; what is given must be what it was begun with
+	Data    []string       `json:"data,omitempty"`   // paths of text; none: the embedded corpus
+	Out     string         `json:"-"`                // output directory; required by Run
+	Budget  time.Duration  `json:"budget,omitempty"` // wall-clock time of the whole run; 0: DefaultBudget
+	Size    string         `json:"size,omitempty"`   // nano, S, M or auto; "": auto
+	Config  *model.Config  `json:"-"`                // a configuration instead of a size
+	Mixture corpus.Mixture `json:"mixture,omitzero"` // of languages and sources
+	Vocab   int            `json:"vocab,omitempty"`  // 0: by size and amount of text
+	Seed    uint64         `json:"seed,omitempty"`
+	Steps   int            `json:"steps,omitempty"` // instead of a budget
+	Resume  bool           `json:"-"`               // continue the run in Out; what is given must be what it was begun with
 
 	SeedGiven bool `json:"-"` // Seed is meant even where it is 0, which Resume otherwise takes for not given
 
@@ -52,6 +54,9 @@ func (r *Request) check() error {
 		return train.Misusef("create: both %d steps and a budget of %v were given: the budget decides the number of steps, give one of them", r.Steps, r.Budget)
 	case r.Config != nil && r.Size != "" && !strings.EqualFold(r.Size, "auto"):
 		return train.Misusef("create: both a size (%s) and a configuration were given: give one of them", r.Size)
+	}
+	if err := r.Mixture.Validate(); err != nil {
+		return train.Misusef("%w", err)
 	}
 	if strings.EqualFold(r.Size, "auto") {
 		r.Size = ""

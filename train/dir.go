@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
 )
 
@@ -28,6 +29,9 @@ func Vacant(dir string) (vacant bool, other string, err error) {
 			continue
 		}
 		if info, err := e.Info(); err == nil && e.Name() == LogName && info.Mode().IsRegular() && info.Size() == 0 {
+			continue
+		}
+		if e.Name() == TokensName && corpus.IsTokenFile(filepath.Join(dir, TokensName)) {
 			continue
 		}
 		return false, e.Name(), nil

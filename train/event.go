@@ -28,6 +28,8 @@ type Plan struct {
 	Batch     int     `json:"batch"` // rows
 	Seq       int     `json:"seq"`   // tokens a row
 	Epochs    float64 `json:"epochs,omitempty"`
+	Mixture   string  `json:"mixture,omitempty"` // of languages and sources, in words; "": as the data has them
+	Waste     float64 `json:"waste,omitempty"`   // share of the positions of rows that predict nothing; known when the text is packed
 	Quality   string  `json:"quality,omitempty"` // what to expect, in words
 	Options   Options `json:"options"`
 }

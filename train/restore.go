@@ -208,7 +208,7 @@ func (r *run) sameRun(path string, s state) error {
 		if was, now := fmt.Sprintf("%.12s", s.Data), fmt.Sprintf("%.12s", now); was != now {
 			which = fmt.Sprintf(" (fingerprint %s, now %s)", was, now)
 		}
-		return fmt.Errorf("the data has changed since%s: bring back the old files%s", which, anew)
+		return fmt.Errorf("the data has changed since%s: bring back the old files, mixed (--mix) as they were%s", which, anew)
 	}
 	if s.Validation != "" && s.Validation != r.validation && d == "" {
 		return fmt.Errorf("the validation text has changed since: bring back the old files%s", anew)

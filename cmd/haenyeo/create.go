@@ -3,18 +3,55 @@ package main
 import (
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/create"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/train"
 )
 
+// mixing are the flags that say how the text is mixed.
+type mixing struct {
+	Mix            []string `sep:"none" placeholder:"NAME=X" help:"Multiply the share of a language (ko) or a source (the directory, the file or the record's field) by X; 0 leaves it out; may be given several times."`
+	MixTemperature *float64 `placeholder:"X" help:"Even out the languages: their sizes to the power X, 1 (as they are) to near 0 (equal); no text comes more than four times as often. Default: 1."`
+}
+
+func (f *mixing) mixture() (corpus.Mixture, error) {
+	var m corpus.Mixture
+	for _, part := range f.Mix {
+		at := strings.LastIndexByte(part, '=') // a name may have one
+		if at < 1 {
+			return m, misuse("--mix %s: want NAME=X, a language or source and the number to multiply its share by", part)
+		}
+		x, err := strconv.ParseFloat(part[at+1:], 64)
+		if err != nil {
+			return m, misuse("--mix %s: %q is not a number", part, part[at+1:])
+		}
+		if m.Weights == nil {
+			m.Weights = map[string]float64{}
+		}
+		if _, twice := m.Weights[part[:at]]; twice {
+			return m, misuse("--mix %s: %q is given twice", part, part[:at])
+		}
+		m.Weights[part[:at]] = x
+	}
+	if f.MixTemperature != nil {
+		if m.Temperature = *f.MixTemperature; m.Temperature == 0 {
+			return m, misuse("--mix-temperature 0: want more than 0; 0.01 makes the languages nearly equal")
+		}
+	}
+	return m, nil
+}
+
 // making are the flags that create and plan share.
 type making struct {
-	Paths  []string       `arg:"" optional:"" name:"path" help:"More text, as --data: so that the shell may expand --data books/*.txt."`
-	Data   []string       `sep:"none" placeholder:"PATH" help:"Text to learn from: file, directory or glob of text, Markdown or JSONL, also .gz and .zst; may be given several times. Default: the corpus inside this program."`
+	Paths []string `arg:"" optional:"" name:"path" help:"More text, as --data: so that the shell may expand --data books/*.txt."`
+	Data  []string `sep:"none" placeholder:"PATH" help:"Text to learn from: file, directory or glob of text, Markdown or JSONL, also .gz and .zst; may be given several times. Default: the corpus inside this program."`
+	mixing
 	Budget *time.Duration `placeholder:"TIME" help:"Time the whole run may take, such as 30s, 5m or 10h. Default: 5m."`
 	Size   string         `enum:"nano,S,M,auto," default:"" placeholder:"NAME" help:"nano, S, M or auto. Default: auto, the best for the budget."`
 	Config string         `placeholder:"FILE" help:"config.json of the shape to make, instead of a size."`
@@ -42,6 +79,9 @@ func (f *making) request(a *app, resumed string) (create.Request, error) {
 		}
 	}
 	var err error
+	if r.Mixture, err = f.mixture(); err != nil {
+		return r, err
+	}
 	if f.Config != "" {
 		if r.Config, err = model.ReadConfigFile(f.Config); err != nil {
 			return r, err

@@ -19,13 +19,14 @@ type pretrainCmd struct {
 	Config    string   `placeholder:"FILE" help:"config.json of a model to begin; its tokenizer is looked for beside it."`
 	Tokenizer string   `placeholder:"DIR" help:"Directory of the tokenizer, if not that of the model or configuration."`
 	Data      []string `sep:"none" placeholder:"PATH" help:"Text to train on: file, directory or glob; may be given several times."`
-	Batches   string   `placeholder:"FILE" help:"Recorded batches instead of text: tensor tokens [N,B,T+1] of a safetensors file."`
-	Out       string   `placeholder:"DIR" help:"Directory for checkpoints and the result. Default: nothing is kept."`
-	Resume    bool     `help:"Continue from the last checkpoint in --out; repeat the flags with which the run was begun."`
-	Steps     *int     `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
-	Batch     int      `default:"16" placeholder:"N" help:"Rows of a batch of text. Default: ${default}."`
-	Seq       *int     `placeholder:"N" help:"Tokens of a row of text. Default: 256, or the window of the model if that is smaller."`
-	Seed      uint64   `default:"1" placeholder:"N" help:"Seed of fresh weights and of the order of the text. Default: ${default}."`
+	mixing
+	Batches string `placeholder:"FILE" help:"Recorded batches instead of text: tensor tokens [N,B,T+1] of a safetensors file."`
+	Out     string `placeholder:"DIR" help:"Directory for checkpoints and the result. Default: nothing is kept."`
+	Resume  bool   `help:"Continue from the last checkpoint in --out; repeat the flags with which the run was begun."`
+	Steps   *int   `placeholder:"N" help:"Optimiser steps. Default: once through the data."`
+	Batch   int    `default:"16" placeholder:"N" help:"Rows of a batch of text. Default: ${default}."`
+	Seq     *int   `placeholder:"N" help:"Tokens of a row of text. Default: 256, or the window of the model if that is smaller."`
+	Seed    uint64 `default:"1" placeholder:"N" help:"Seed of fresh weights and of the order of the text. Default: ${default}."`
 
 	Optimizer    string    `enum:"adamw,muon" default:"adamw" placeholder:"NAME" help:"adamw or muon. Default: ${default}."`
 	LR           *float64  `name:"lr" placeholder:"X" help:"Peak learning rate. Default: ${lr}."`
@@ -79,6 +80,10 @@ func (c *pretrainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	mixture, err := c.mixture()
+	if err != nil {
+		return err
+	}
 	resumed := ""
 	if c.Resume {
 		resumed = c.Out
@@ -89,7 +94,7 @@ func (c *pretrainCmd) Run(a *app) error {
 	}
 	w := &watch{a: a, peak: func() float64 { return 1e9 * e.Peak(parseDType(c.DType)) }}
 	r := haenyeo.PretrainRequest{
-		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Batches: c.Batches, Batch: c.Batch, Seq: c.seq(config), Steps: c.steps(), Seed: c.Seed,
+		Model: c.Model, Tokenizer: c.Tokenizer, Data: c.Data, Mixture: mixture, Batches: c.Batches, Batch: c.Batch, Seq: c.seq(config), Steps: c.steps(), Seed: c.Seed,
 		Out: c.Out, Resume: c.Resume, Engine: e, Options: options, Emit: w.event, Logger: a.log,
 		Pace: func(steps int) train.Pace {
 			return train.Pace{EvalEvery: or(c.EvalEvery, share(steps, 20)), CheckpointEvery: or(c.CheckpointEvery, share(steps, 10)), Retries: 3}

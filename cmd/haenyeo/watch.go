@@ -146,6 +146,9 @@ func describePlan(p train.Plan) string {
 		text += fmt.Sprintf(", %.1f times through the text", p.Epochs)
 	}
 	line("training", "%s", text)
+	if p.Mixture != "" {
+		line("mixture", "%s", p.Mixture)
+	}
 	line("method", "%s, learning rate %g (%s), %s, seed %d", p.Options.Optimizer, p.Options.LR, p.Options.Schedule, p.Options.DType, p.Options.Seed)
 	if p.TokS > 0 {
 		line("speed", "%s tokens/s measured on this machine", count(p.TokS))

@@ -56,6 +56,8 @@ func (r *Run) event(line []byte) bool {
 		Batch     int             `json:"batch"`
 		Seq       int             `json:"seq"`
 		Epochs    float64         `json:"epochs"`
+		Mixture   string          `json:"mixture"`
+		Waste     float64         `json:"waste"`
 		Quality   string          `json:"quality"`
 		Options   json.RawMessage `json:"options"`
 
@@ -84,7 +86,7 @@ func (r *Run) event(line []byte) bool {
 	case "plan":
 		r.Plan = Plan{
 			Preset: e.Preset, Params: e.Params, Active: e.Active, Tokens: e.Tokens, Steps: e.Steps, Batch: e.Batch, Seq: e.Seq,
-			Epochs: e.Epochs, Seconds: e.Seconds, PeakRSSMB: e.PeakRSSMB, Quality: e.Quality, Options: settings(e.Options),
+			Epochs: e.Epochs, Mixture: e.Mixture, Waste: e.Waste, Seconds: e.Seconds, PeakRSSMB: e.PeakRSSMB, Quality: e.Quality, Options: settings(e.Options),
 		}
 	case "step":
 		r.Steps = append(before(r.Steps, e.Step, func(s Step) int { return s.Step }),

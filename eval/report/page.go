@@ -234,6 +234,10 @@ func (r *Run) planTable() []Setting {
 	if p.Epochs > 0 {
 		add("epochs", trim(p.Epochs))
 	}
+	add("mixture", p.Mixture)
+	if p.Waste > 0 {
+		add("positions left empty by packing", fmt.Sprintf("%.2g %%", 100*p.Waste))
+	}
 	if p.Seconds > 0 {
 		add("planned time", clock(p.Seconds))
 	}

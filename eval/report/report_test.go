@@ -22,7 +22,7 @@ func log(steps int) string {
 		text, _ := json.Marshal(v)
 		b.Write(append(text, '\n'))
 	}
-	line("plan", map[string]any{"preset": "nano", "params": 2412032, "active": 1187328, "tokens": 4096 * steps, "steps": steps, "batch": 16, "seq": 256, "seconds": 300,
+	line("plan", map[string]any{"preset": "nano", "params": 2412032, "active": 1187328, "tokens": 4096 * steps, "steps": steps, "batch": 16, "seq": 256, "seconds": 300, "mixture": "ko 2", "waste": 0.0123,
 		"options": json.RawMessage(`{"seed":1,"optimizer":"muon","lr":0.002,"betas":[0.9,0.95],"pace":{"eval":60},"none":null}`)})
 	for s := 1; s <= steps; s++ {
 		line("step", map[string]any{"step": s, "tokens": 4096 * s, "loss": 3 + 5/float64(s), "lr": 0.002, "grad_norm": 1.0, "tok_s": 64000, "load_max_over_mean": 1.5})
@@ -193,7 +193,7 @@ func TestCard(t *testing.T) {
 			t.Errorf("not quoted: %s", line)
 		}
 	}
-	for _, want := range []string{"A small language model of the A ", "| step | tokens |", "| 1000 | 4.1M |", "| ko | 1.500 |", "| optimizer | muon |", "````\nhaenyeo generate ```", "(machine translation)", "1.23 MB of text, of which 12.3 kB"} {
+	for _, want := range []string{"A small language model of the A ", "| step | tokens |", "| 1000 | 4.1M |", "| ko | 1.500 |", "| optimizer | muon |", "| mixture | ko 2 |", "| positions left empty by packing | 1.2 % |", "````\nhaenyeo generate ```", "(machine translation)", "1.23 MB of text, of which 12.3 kB"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the body lacks %q", want)
 		}

@@ -40,6 +40,8 @@ type Plan struct {
 	Steps          int
 	Batch, Seq     int
 	Epochs         float64
+	Mixture        string  // of languages and sources, in words
+	Waste          float64 // share of the positions that predict nothing
 	Seconds        float64
 	PeakRSSMB      int64
 	Quality        string    // what was expected, in words
