@@ -28,6 +28,9 @@ type Step struct {
 	// streams (1, but for V4): what Follow reads.
 	States []float32
 
+	// Hidden [T,D], if set, receives the normalised state of every token: what the head is multiplied with.
+	Hidden []float32
+
 	// Logits [V] after the last token, or [T,V] with Every, are written by Run. They are the Net's
 	// memory, valid until its next Run.
 	Logits []float32
@@ -85,6 +88,9 @@ func (n *Net) check(steps []*Step) error {
 			return fmt.Errorf("forward: step %d asks for the logits after every one of %d tokens, at most %d are given: use Each", i, len(s.Tokens), n.short())
 		case s.States != nil && len(s.States) < len(s.Tokens)*n.StateSize():
 			return fmt.Errorf("forward: step %d: States have room for %d floats, %d tokens need %d", i, len(s.States), len(s.Tokens), len(s.Tokens)*n.StateSize())
+		}
+		if s.Hidden != nil && len(s.Hidden) < len(s.Tokens)*n.cfg.HiddenSize {
+			return fmt.Errorf("forward: step %d: Hidden has room for %d floats, %d tokens need %d", i, len(s.Hidden), len(s.Tokens), len(s.Tokens)*n.cfg.HiddenSize)
 		}
 		for _, t := range steps[:i] {
 			if t.Cache == s.Cache {
@@ -194,6 +200,9 @@ func (n *Net) shortLogits(steps []*Step) error {
 		}
 		at += len(s.Tokens)
 		n.keepStates(s.States, at-len(s.Tokens), at)
+		if s.Hidden != nil {
+			n.output.finish(p, s.Hidden, at-len(s.Tokens), at)
+		}
 		n.output.finish(p, x[rows*d:], at-n.wanted(s), at)
 		rows += n.wanted(s)
 	}
@@ -233,6 +242,9 @@ func (n *Net) runLong(ctx context.Context, s *Step) error {
 		}
 		if s.States != nil {
 			n.keepStates(s.States[lo*n.StateSize():], 0, hi-lo)
+		}
+		if s.Hidden != nil {
+			n.output.finish(&n.pass, s.Hidden[lo*n.cfg.HiddenSize:], 0, hi-lo)
 		}
 		if err := n.longLogits(s, lo, hi == len(s.Tokens)); err != nil {
 			n.rollBack(n.spans)

@@ -52,6 +52,8 @@ type Request struct {
 	// Progress, if not nil, is called after every part of the prompt that was read, with the number of its tokens
 	// that are in the context and of all. Its first call comes before the first part.
 	Progress func(done, total int)
+
+	pool *pool // of an embedding; nil: none is made
 }
 
 // Decoder gives the text of ids one by one, in whole characters, and at the end what is left.
@@ -69,6 +71,8 @@ type Result struct {
 	Stopped      string         // the stop text that ended it, "" for an end token
 	Logprobs     []TokenLogprob // of Tokens, where asked for
 	Reused       int            // tokens of the prompt that the context held already
+	Guessed      int            // tokens that were guessed ahead
+	Right        int            // of these, those that the model made too: so many steps were spared
 }
 
 // Generate completes req.Tokens. emit, if not nil, receives the text piece by piece; its error ends generation.

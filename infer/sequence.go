@@ -52,7 +52,9 @@ func newSequence(ctx context.Context, s *Scheduler, req Request, priority int) (
 	q := &sequence{net: s.net, priority: priority, pace: &s.pace, chunk: s.opt.Chunk, stream: newStream(s.wake)}
 	q.req = req
 	q.req.Token, q.req.Progress = q.stream.addToken, nil
-	if q.store = s.opt.Prefixes; q.store != nil {
+	if q.store = s.opt.Prefixes; q.req.pool != nil {
+		q.store = nil // what is pooled is read
+	} else if q.store != nil {
 		q.link = q.store.root(q.chunk, req.Salt)
 	}
 	q.room = len(req.Tokens) + req.limit()
@@ -91,7 +93,7 @@ func (q *sequence) enter(shared *prefixes) {
 		q.end(err)
 		return
 	}
-	if shared.limit > 0 {
+	if shared.limit > 0 && q.req.pool == nil {
 		q.stand(&shared.root)
 	}
 }
@@ -144,10 +146,11 @@ func (q *sequence) nextChunk(shared *prefixes) error {
 	lo := q.at
 	hi := min(lo+q.chunk, len(prompt))
 	tokens := prompt[lo:hi]
-	q.step = forward.Step{Cache: q.cache, Tokens: tokens, States: q.guess.states(len(tokens))}
+	q.step = forward.Step{Cache: q.cache, Tokens: tokens, States: q.guess.states(len(tokens)), Hidden: q.req.pool.room(len(tokens))}
 	if err := q.net.Run(q.ctx, q.one[:]); err != nil {
 		return err
 	}
+	q.req.pool.add(q.step.Hidden)
 	logits := q.step.Logits
 	if err := q.share(shared, lo, tokens); err != nil {
 		return err
