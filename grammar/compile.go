@@ -167,9 +167,7 @@ func (c *compiler) expr(e *expr, from int32) int32 {
 	case either, unit:
 		end := c.state()
 		for _, s := range e.subs {
-			begin := c.state()
-			c.skip(from, begin)
-			c.skip(c.expr(s, begin), end)
+			c.skip(c.expr(s, from), end)
 		}
 		return end
 	case repeat:
@@ -276,7 +274,7 @@ func (c *compiler) size(e *expr, limit int) int {
 	case repeat:
 		return min(limit, 2+c.size(e.subs[0], limit)*max(1, e.min, e.max))
 	case either, unit:
-		n = 1 + 2*len(e.subs)
+		n = 1 + len(e.subs)
 	}
 	for _, s := range e.subs {
 		if n >= limit {

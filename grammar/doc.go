@@ -39,5 +39,5 @@
 //
 // Schemas and grammars have at most 1 MB, patterns 64 KB and counts in patterns 1000 (RE2's limit); a grammar has at most
 // 1,048,576 states. Repetitions are counted, not written out: their length costs nothing. A text that can be read in
-// more than 8192 ways at a time, or a mask that takes more than some seconds, is an error of the answer.
+// more than 8192 ways at a time, or a mask that takes a good part of a second, is an error of the answer.
 package grammar

@@ -12,7 +12,7 @@ func live(t *testing.T, g *Grammar, picks []byte) (text []byte, whole bool) {
 	if err != nil {
 		return nil, false // too ambiguous, or it names control tokens
 	}
-	k.m.limit = 1 << 18
+	k.m.limit = 1 << 13
 	m := k.Matcher()
 	for _, pick := range picks {
 		mask, err := m.Mask()
@@ -54,7 +54,7 @@ func FuzzGBNF(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string, picks []byte) {
 		if g, err := FromGBNF(text); err == nil {
-			live(t, g, picks[:min(len(picks), 100)])
+			live(t, g, picks[:min(len(picks), 60)])
 		}
 	})
 }
@@ -65,7 +65,7 @@ func FuzzRegexp(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, re string, picks []byte) {
 		if g, err := FromRegexp(re); err == nil {
-			live(t, g, picks[:min(len(picks), 100)])
+			live(t, g, picks[:min(len(picks), 60)])
 		}
 	})
 }
@@ -81,7 +81,7 @@ func FuzzJSONSchema(f *testing.F) {
 		if err != nil {
 			return
 		}
-		text, whole := live(t, g, picks[:min(len(picks), 300)])
+		text, whole := live(t, g, picks[:min(len(picks), 100)])
 		if whole && !json.Valid(text) {
 			t.Errorf("schema %s\nwrote %s", schema, text)
 		}

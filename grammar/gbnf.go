@@ -184,8 +184,11 @@ func (p *gbnf) sequence(inside bool, depth int) (*expr, error) {
 			return seq(parts...), nil
 		}
 		p.space(inside)
-		for {
+		for n := 0; ; n++ {
 			counted, err := p.count(e)
+			if err == nil && n > maxDepth {
+				err = fmt.Errorf("more than %d counts stand behind one another", maxDepth)
+			}
 			if err != nil {
 				return nil, err
 			}

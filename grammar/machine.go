@@ -83,7 +83,7 @@ const (
 	maxConfigs = 1 << 16
 	maxNodes   = 1 << 17
 	maxItems   = 1 << 13 // ways of one configuration
-	maxWork    = 1 << 24 // pieces of work of one mask
+	maxWork    = 1 << 20 // pieces of work of one mask, of which a second has some millions
 )
 
 // errComplex says that a text can be read in too many ways.
