@@ -30,8 +30,10 @@ var directAVX512 = [...]direct{
 	quant.Q6_K:   {dotQ6_KAVX512, decodeQ6_KAVX512, 256, 210, 0, 4},
 	quant.IQ4_NL: {dotIQ4_NLAVX512, decodeIQ4_NLAVX512, 32, 18, 0, 4},
 	quant.IQ4_XS: {dotIQ4_XSAVX512, decodeIQ4_XSAVX512, 256, 136, 0, 4},
+	quant.TQ2_0:  {dotTQ2_0AVX512, decodeTQ2_0AVX512, 256, 66, 0, 4},
 	quant.BF16:   {dotBF16AVX512, decodeBF16AVX512, 32, 64, 0, 4},
 	quant.MXFP4:  {dotMXFP4AVX512, decodeMXFP4AVX512, 32, 17, 0, 4},
+	quant.NVFP4:  {dotNVFP4AVX512, decodeNVFP4AVX512, 64, 36, 0, 4},
 	directE4M3:   {dotE4M3AVX512, decodeE4M3AVX512, 128, 128, 4, 4},
 	directE2M1:   {dotE2M1AVX512, decodeE2M1AVX512, 32, 16, 1, 4},
 }
@@ -121,6 +123,12 @@ func dotIQ4_XSAVX512(t *dots)
 func decodeIQ4_XSAVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
+func dotTQ2_0AVX512(t *dots)
+
+//go:noescape
+func decodeTQ2_0AVX512(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
 func dotBF16AVX512(t *dots)
 
 //go:noescape
@@ -131,6 +139,12 @@ func dotMXFP4AVX512(t *dots)
 
 //go:noescape
 func decodeMXFP4AVX512(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotNVFP4AVX512(t *dots)
+
+//go:noescape
+func decodeNVFP4AVX512(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotE4M3AVX512(t *dots)
@@ -159,8 +173,10 @@ var directAVX2 = [...]direct{
 	quant.Q6_K:   {dotQ6_KAVX2, decodeQ6_KAVX2, 256, 210, 0, 2},
 	quant.IQ4_NL: {dotIQ4_NLAVX2, decodeIQ4_NLAVX2, 32, 18, 0, 2},
 	quant.IQ4_XS: {dotIQ4_XSAVX2, decodeIQ4_XSAVX2, 256, 136, 0, 2},
+	quant.TQ2_0:  {dotTQ2_0AVX2, decodeTQ2_0AVX2, 256, 66, 0, 2},
 	quant.BF16:   {dotBF16AVX2, decodeBF16AVX2, 32, 64, 0, 2},
 	quant.MXFP4:  {dotMXFP4AVX2, decodeMXFP4AVX2, 32, 17, 0, 2},
+	quant.NVFP4:  {dotNVFP4AVX2, decodeNVFP4AVX2, 64, 36, 0, 2},
 	directE4M3:   {dotE4M3AVX2, decodeE4M3AVX2, 128, 128, 4, 2},
 	directE2M1:   {dotE2M1AVX2, decodeE2M1AVX2, 32, 16, 1, 2},
 }
@@ -250,6 +266,12 @@ func dotIQ4_XSAVX2(t *dots)
 func decodeIQ4_XSAVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
+func dotTQ2_0AVX2(t *dots)
+
+//go:noescape
+func decodeTQ2_0AVX2(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
 func dotBF16AVX2(t *dots)
 
 //go:noescape
@@ -260,6 +282,12 @@ func dotMXFP4AVX2(t *dots)
 
 //go:noescape
 func decodeMXFP4AVX2(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotNVFP4AVX2(t *dots)
+
+//go:noescape
+func decodeNVFP4AVX2(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotE4M3AVX2(t *dots)

@@ -28,8 +28,10 @@ var directNEON = [...]direct{
 	quant.Q6_K:   {dotQ6_KNEON, decodeQ6_KNEON, 256, 210, 0, 4},
 	quant.IQ4_NL: {dotIQ4_NLNEON, decodeIQ4_NLNEON, 32, 18, 0, 4},
 	quant.IQ4_XS: {dotIQ4_XSNEON, decodeIQ4_XSNEON, 256, 136, 0, 4},
+	quant.TQ2_0:  {dotTQ2_0NEON, decodeTQ2_0NEON, 256, 66, 0, 4},
 	quant.BF16:   {dotBF16NEON, decodeBF16NEON, 32, 64, 0, 4},
 	quant.MXFP4:  {dotMXFP4NEON, decodeMXFP4NEON, 32, 17, 0, 4},
+	quant.NVFP4:  {dotNVFP4NEON, decodeNVFP4NEON, 64, 36, 0, 4},
 	directE4M3:   {dotE4M3NEON, decodeE4M3NEON, 128, 128, 4, 4},
 	directE2M1:   {dotE2M1NEON, decodeE2M1NEON, 32, 16, 1, 4},
 }
@@ -119,6 +121,12 @@ func dotIQ4_XSNEON(t *dots)
 func decodeIQ4_XSNEON(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
+func dotTQ2_0NEON(t *dots)
+
+//go:noescape
+func decodeTQ2_0NEON(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
 func dotBF16NEON(t *dots)
 
 //go:noescape
@@ -129,6 +137,12 @@ func dotMXFP4NEON(t *dots)
 
 //go:noescape
 func decodeMXFP4NEON(dst *float32, src, scales *byte, blocks int)
+
+//go:noescape
+func dotNVFP4NEON(t *dots)
+
+//go:noescape
+func decodeNVFP4NEON(dst *float32, src, scales *byte, blocks int)
 
 //go:noescape
 func dotE4M3NEON(t *dots)

@@ -241,7 +241,7 @@ func BenchmarkDirect(b *testing.B) {
 		for i := range read {
 			read[i] = 1
 		}
-		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.F16, quant.Q8_0, quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K, quant.IQ4_XS, quant.MXFP4, directE4M3, directE2M1} {
+		for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.F16, quant.Q8_0, quant.Q4_0, quant.Q4_1, quant.Q5_0, quant.Q2_K, quant.Q3_K, quant.Q4_K, quant.Q5_K, quant.Q6_K, quant.IQ4_XS, quant.TQ2_0, quant.MXFP4, quant.NVFP4, directE4M3, directE2M1} {
 			w, bytes := benchMatrix(rng, typ, n, k)
 			for _, rows := range []int{1, 4, 16} {
 				x, y := make([]float32, rows*k), make([]float32, rows*n)

@@ -259,6 +259,9 @@ func TestLinearStored(t *testing.T) {
 	}
 }
 
+// BenchmarkStored multiplies a matrix that fits into the shared cache: GB/s of weights as they lie in the file, and
+// arithmetic. One row and FewRows rows are dot products, where types with kernels of their own are read as they lie
+// ("direct") and the others decoded in Go, a few rows at a time ("decoded"); 512 rows meet decoded panels.
 func BenchmarkStored(b *testing.B) {
 	e, err := New(0, "")
 	if err != nil {
@@ -267,24 +270,30 @@ func BenchmarkStored(b *testing.B) {
 	defer e.Close()
 	rng := rand.New(rand.NewPCG(1, 1))
 	const n, k = 2048, 2048
-	for _, typ := range []quant.Type{quant.F32, quant.BF16, quant.Q8_0, quant.Q4_K} {
+	for typ := quant.Type(0); typ <= quant.NVFP4; typ++ {
+		if typ.Check() != nil || typ >= quant.I8 && typ <= quant.F64 || typ == quant.Q8_1 || typ == quant.Q8_K {
+			continue // of no weights
+		}
 		w := stored(rng, typ, n, k)
-		for _, rows := range []int{1, 16, 512} {
+		way := "decoded"
+		if e.directOf(w) != nil {
+			way = "direct"
+		}
+		for _, rows := range []int{1, FewRows, 512} {
 			x, y := make([]float32, rows*k), make([]float32, rows*n)
 			values(rng, x, false)
 			ps := []StoredProduct{{W: w, X: x, LDX: k, Y: y, LDY: n, Rows: rows}}
-			for _, dt := range []DType{F32, BF16} {
-				if rows <= FewRows && dt == BF16 {
-					continue
-				}
-				b.Run(fmt.Sprintf("%v/%d/%v", typ, rows, dt), func(b *testing.B) {
-					b.SetBytes(int64(len(w.Data)))
-					for b.Loop() {
-						e.MultiplyStored(ps, dt)
-					}
-					b.ReportMetric(2*float64(rows)*n*k*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
-				})
+			dt := F32
+			if rows > FewRows {
+				dt = BF16
 			}
+			b.Run(fmt.Sprintf("%v/%s/rows=%d", typ, way, rows), func(b *testing.B) {
+				b.SetBytes(int64(len(w.Data)))
+				for b.Loop() {
+					e.MultiplyStored(ps, dt)
+				}
+				b.ReportMetric(2*float64(rows)*n*k*float64(b.N)/b.Elapsed().Seconds()/1e9, "GFLOP/s")
+			})
 		}
 	}
 }

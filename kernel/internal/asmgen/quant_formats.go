@@ -24,8 +24,10 @@ var quantFormats = []quantFormat{
 	{name: "Q6_K", index: "quant.Q6_K", weights: 256, bytes: 210, consts: []string{"quantLow4", "quantBits45"}, block: blockQ6_K, prepare: scalesQ6_K},
 	{name: "IQ4_NL", index: "quant.IQ4_NL", weights: 32, bytes: 18, consts: []string{"quantIQ4"}, block: blockIQ4_NL},
 	{name: "IQ4_XS", index: "quant.IQ4_XS", weights: 256, bytes: 136, consts: []string{"quantIQ4"}, block: blockIQ4_XS, prepare: scalesIQ4_XS},
+	{name: "TQ2_0", index: "quant.TQ2_0", weights: 256, bytes: 66, consts: []string{"quantTernary"}, block: blockTQ2_0},
 	{name: "BF16", index: "quant.BF16", weights: 32, bytes: 64, block: blockBF16},
 	{name: "MXFP4", index: "quant.MXFP4", weights: 32, bytes: 17, consts: []string{"quantE2M1"}, block: blockMXFP4},
+	{name: "NVFP4", index: "quant.NVFP4", weights: 64, bytes: 36, consts: []string{"quantE2M1", "quantHalves"}, block: blockNVFP4},
 	{name: "E4M3", index: "directE4M3", weights: 128, bytes: 128, consts: []string{"quantE4M3", "quantSignBytes"}, block: blockE4M3, scales: 4, start: startE4M3, finish: finishE4M3},
 	{name: "E2M1", index: "directE2M1", weights: 32, bytes: 16, consts: []string{"quantHalfE2M1", "quantNibbles"}, block: blockE2M1, scales: 1, start: startE2M1},
 }
@@ -329,84 +331,6 @@ func blockQ6_K(q *quantGen) {
 				})
 			}
 		}
-	}
-}
-
-func blockIQ4_NL(q *quantGen) {
-	q.each(func(r int) {
-		q.f16(q.src(r, 0), q.own(r, 0))
-		q.scaleTable(r)
-	})
-	q.codes(0, 2, "quantIQ4Bytes")
-}
-
-func blockMXFP4(q *quantGen) {
-	q.op("LEAQ", "quantHalfE8M0<>(SB)", r13)
-	q.each(func(r int) {
-		q.op("MOVBLZX", q.src(r, 0), ax)
-		q.op("VBROADCASTSS", mem{base: r13, index: ax, scale: 4}, q.reg(q.own(r, 0)))
-		q.scaleTable(r)
-	})
-	q.codes(0, 1, "quantE2M1Bytes")
-}
-
-func scalesIQ4_XS(q *quantGen) {
-	q.each(func(r int) {
-		w, t := ymm(q.w(r)), ymm(q.tmp())
-		q.op("VPBROADCASTD", q.src(r, 4), w)
-		q.op("VPSRLVD", "quantNibbles<>(SB)", w, w)
-		q.op(q.logic("VPAND"), "quantLow4<>(SB)", w, w)
-		q.op("VPBROADCASTD", q.src(r, 2), t)
-		q.op("VPSRLVD", "quantTwos<>(SB)", t, t)
-		q.op("VPSLLD", 4, t, t)
-		q.op(q.logic("VPAND"), "quantBits45<>(SB)", t, t)
-		q.op(q.logic("VPOR"), t, w, w)
-		q.op("VCVTDQ2PS", w, w)
-		q.op("VSUBPS", "quantThirtyTwo<>(SB)", w, w)
-		q.op("VPBROADCASTW", q.src(r, 0), fmt.Sprintf("X%d", q.tmp()))
-		q.op("VCVTPH2PS", fmt.Sprintf("X%d", q.tmp()), t)
-		q.op("VMULPS", t, w, w)
-		q.op("VMOVUPS", w, q.scratch(r, 0))
-	})
-}
-
-func blockIQ4_XS(q *quantGen) {
-	for k := range 8 {
-		q.each(func(r int) {
-			q.op("VBROADCASTSS", q.scratch(r, 4*k), q.reg(q.own(r, 0)))
-			q.scaleTable(r)
-		})
-		q.codes(32*k, 8+16*k, "quantIQ4Bytes")
-	}
-}
-
-// scaleTable multiplies the constant of AVX-512 by own 0.
-func (q *quantGen) scaleTable(r int) {
-	if q.wide {
-		q.op("VMULPS", q.constant(q.format.consts[0]), q.reg(q.own(r, 0)), q.reg(q.own(r, 0)))
-	}
-}
-
-// codes is nibbles for any 16 numbers; AVX2 takes them from a table of bytes, and own 0 is their scale.
-func (q *quantGen) codes(at, src int, table string) {
-	if q.wide {
-		q.nibbles(at, src)
-		return
-	}
-	for i := 0; i < 32; i += 8 {
-		q.use(at+i, func(r int) {
-			w, x, t := q.reg(q.w(r)), fmt.Sprintf("X%d", q.w(r)), fmt.Sprintf("X%d", q.tmp())
-			q.op("VMOVQ", q.src(r, src+i%16), x)
-			if i >= 16 {
-				q.op("VPSRLD", 4, x, x)
-			}
-			q.op("VPAND", "quantLow4Bytes<>(SB)", x, x)
-			q.op("VMOVDQU", table+"<>(SB)", t)
-			q.op("VPSHUFB", x, t, x)
-			q.op("VPMOVSXBD", x, w)
-			q.op("VCVTDQ2PS", w, w)
-			q.op("VMULPS", q.reg(q.own(r, 0)), w, w)
-		})
 	}
 }
 

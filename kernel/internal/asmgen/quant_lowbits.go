@@ -1,6 +1,6 @@
 package main
 
-// Q2_K and Q3_K. Their codes fit into the indices of VPERMPS, which looks at three bits with AVX2 and at four with
+// Q2_K, Q3_K and TQ2_0. Their codes fit into the indices of VPERMPS, which looks at three bits with AVX2 and at four with
 // AVX-512: the bits above a code that it sees too mean nothing, since the tables repeat.
 
 // scalesQ2_K writes the scales to the scratch memory, then the floors.
@@ -121,6 +121,33 @@ func (q *quantGen) quarters(codes int, table func(r, scale int), third func(r, h
 					q.op("VPERMPS", q.reg(q.own(r, 0)), w, w)
 				})
 			}
+		}
+	}
+}
+
+// TQ2_0 has two bits for -1, 0 and 1, and one scale.
+func blockTQ2_0(q *quantGen) {
+	q.each(func(r int) {
+		d := q.reg(q.own(r, 0))
+		q.f16(q.src(r, 64), q.own(r, 0))
+		q.op("VMULPS", q.constant("quantTernary"), d, d)
+	})
+	for i := 0; i < 64; i += q.lanes() {
+		if q.wide {
+			q.each(func(r int) { q.op("VPMOVZXBD", q.src(r, i), q.reg(q.own(r, 2))) })
+		}
+		for k := range 4 {
+			q.use(i/32*128+32*k+i%32, func(r int) {
+				w := q.reg(q.w(r))
+				from := w
+				if q.wide {
+					from = q.reg(q.own(r, 2))
+				} else {
+					q.op("VPMOVZXBD", q.src(r, i), w)
+				}
+				q.shift(-2*k, from, w)
+				q.op("VPERMPS", q.reg(q.own(r, 0)), w, w)
+			})
 		}
 	}
 }

@@ -20,6 +20,8 @@ var neonFormats = map[string]neonFormat{
 	"IQ4_NL": {consts: lookUp("iq4"), block: neonIQ4_NL},
 	"IQ4_XS": {consts: lookUp("iq4"), block: neonIQ4_XS, prepare: neonScalesIQ4_XS},
 	"MXFP4":  {consts: lookUp("e2m1x2"), block: neonMXFP4},
+	"NVFP4":  {consts: lookUp("e2m1x2"), block: neonNVFP4},
+	"TQ2_0":  {consts: []string{"zero", "low2", "ternaryLow", "ternaryHigh"}, block: neonTQ2_0},
 	"E2M1":   {consts: lookUp("e2m1"), block: neonE2M1},
 	"E4M3":   {consts: []string{"e4m3", "sign"}, block: neonE4M3, start: neonStartE4M3, finish: neonFinishE4M3},
 }
@@ -316,64 +318,36 @@ func neonMXFP4(n *neonQuant) {
 	n.nibbles(0, 1, n.scaled)
 }
 
-// The low half of a byte is the even column. The scale is infinite instead of NaN, as for AVX-512.
-func neonE2M1(n *neonQuant) {
-	n.each(func(r int) { n.e8m0(n.scale(r, 0), n.s(r)) })
-	for i := 0; i < 32; i += 16 {
-		n.use(i, func(r int) {
+func neonNVFP4(n *neonQuant) {
+	n.op("MOVD", "$neonHalfUE4M3<>(SB)", "R25")
+	for part := range 4 {
+		n.use(16*part, func(r int) {
 			low, high := n.w(r, 0), n.w(r, 1)
-			n.op("FMOVD", n.src(r, i/2), fmt.Sprintf("F%d", low))
+			n.op("MOVBU", n.src(r, part), "R22")
+			n.op("MOVWU", "(R25)(R22<<2)", "R22")
+			n.op("FMOVS", "R22", fmt.Sprintf("F%d", n.s(r)))
+			n.op("FMOVD", n.src(r, 4+8*part), fmt.Sprintf("F%d", low))
 			n.bytesBy("VUSHR", 4, low, high)
 			n.logic("VAND", low, low, n.constant("low4"))
-			n.zip(false, "B16", n.w(r, 3), low, high)
+			n.zip(false, "D2", n.w(r, 3), low, high)
 			n.number(r)
 			n.scaled(r)
 		})
 	}
 }
 
-// See blockE4M3: a code becomes a float16, 2^-8 times its number, and the largest code of a row tells about NaN.
-func neonE4M3(n *neonQuant) {
-	n.each(func(r int) {
-		s := n.s(r)
-		n.op("FMOVS", n.scale(r, 0), fmt.Sprintf("F%d", s))
-		n.load("two8", neonX)
-		n.three("fmul", s, s, neonX)
-	})
-	for i := 0; i < 128; i += 16 {
-		n.use(i, func(r int) {
-			codes, t := n.w(r, 3), n.w(r, 2)
-			n.read(r, i, codes)
-			n.logic("VORR", t, codes, n.constant("sign"))
-			n.logic("VUMAX", neonLargest+r, neonLargest+r, t)
-			n.sshll(n.w(r, 0), codes, 8, 7, false)
-			n.sshll(n.w(r, 2), codes, 8, 7, true)
-			for i := 0; i < 4; i += 2 {
-				n.logic("VAND", n.w(r, i), n.w(r, i), n.constant("e4m3"))
-			}
-			n.halves(r)
-			n.scaled(r)
-		})
-	}
-}
-
-// neonLargest is the register of the largest code of a row, one of those that consts leave.
-const neonLargest = 28
-
-func neonStartE4M3(n *neonQuant) {
-	n.each(func(r int) { n.logic("VEOR", neonLargest+r, neonLargest+r, neonLargest+r) })
-}
-
-func neonFinishE4M3(n *neonQuant) {
-	n.each(func(r int) {
-		skip := n.newLabel("finite")
-		n.umaxv(neonX, neonLargest+r)
-		n.op("FMOVS", fmt.Sprintf("F%d", neonX), "R22")
-		n.op("CMP", 255, "R22")
-		n.op("BNE", skip)
-		for x := range n.xs {
-			n.load("nan", n.acc(r, x, 0))
+func neonTQ2_0(n *neonQuant) {
+	n.each(func(r int) { n.f16(r, 64) })
+	for i := 0; i < 64; i += 16 {
+		for k := range 4 {
+			n.use(i/32*128+32*k+i%32, func(r int) {
+				w := n.w(r, 3)
+				n.read(r, i, w)
+				n.bytesBy("VUSHR", 2*k, w, w)
+				n.logic("VAND", w, w, n.constant("low2"))
+				n.number(r)
+				n.scaled(r)
+			})
 		}
-		n.at(skip)
-	})
+	}
 }

@@ -214,6 +214,7 @@ var neonTables = func() (list []neonVector) {
 	numbers("digits", func(i int) float64 { return float64(i) })
 	numbers("levels", func(i int) float64 { return float64(i - 8) })
 	numbers("levels4", func(i int) float64 { return float64(i - 4) })
+	numbers("ternary", func(i int) float64 { return float64(i%4 - 1) })
 	numbers("iq4", func(i int) float64 { return float64(iq4[i]) })
 	numbers("e2m1x2", func(i int) float64 { return float64(e2m1[i]) })
 	numbers("e2m1", func(i int) float64 {
@@ -260,4 +261,5 @@ func neonQuantTables(a *asm) {
 		words = append(words, v.words[:]...)
 	}
 	a.data("neonQuant", words)
+	halfUE4M3(a, "neonHalfUE4M3")
 }

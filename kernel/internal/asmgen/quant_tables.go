@@ -27,6 +27,7 @@ func quantTables(a *asm) {
 
 	vector("quantDigits", func(i int) uint32 { return float(i) })
 	vector("quantTwoBits", func(i int) uint32 { return float(i % 4) })
+	vector("quantTernary", func(i int) uint32 { return float(i%4 - 1) })
 	vector("quantThreeBits", func(i int) uint32 { return float(i%8 - 4) })
 	vector("quantLevels", func(i int) uint32 { return float(i - 8) })
 	vector("quantIQ4", func(i int) uint32 { return float(int(iq4[i])) })
@@ -102,6 +103,24 @@ func quantTables(a *asm) {
 		half[e] = math.Float32bits(float32(math.Ldexp(1, e-128)))
 	}
 	a.data("quantHalfE8M0", half)
+	halfUE4M3(a, "quantHalfUE4M3")
+}
+
+// halfUE4M3 prints half of every scale of NVFP4; see quant/blocks32.go for the odd ones.
+func halfUE4M3(a *asm, name string) {
+	words := make([]uint32, 256)
+	for i := range words {
+		e, m := i>>3&15, i&7
+		x := math.Ldexp(float64(8+m), e-11)
+		if e == 0 {
+			x = math.Ldexp(float64(m), -10)
+		}
+		if i == 0x7f {
+			x = 0
+		}
+		words[i] = math.Float32bits(float32(x))
+	}
+	a.data(name, words)
 }
 
 // vectorAt is the operand of element i of a table.
