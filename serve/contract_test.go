@@ -114,6 +114,7 @@ func TestContractFields(t *testing.T) {
 		"Usage": usageJSON{}, "TextCompletion": completionJSON[textChoice]{}, "TextChoice": textChoice{}, "TextLogprobs": textLog{},
 		"Message": answerJSON{}, "MessageUsage": answerUsageJSON{}, "AnthropicError": anthropicErrorJSON{}, "TagDetails": ollamaDetailsJSON{},
 		"Line": lineJSON{}, "LineMessage": ollamaMessageLine{}, "OllamaError": ollamaErrorJSON{}, "ErrorBody": errorJSON{}.Error,
+		"EmbeddingsRequest": embeddingsJSON{}, "EmbeddingList": embeddingListJSON{}, "Embedding": embeddingJSON{}, "OllamaEmbedRequest": ollamaEmbedJSON{},
 		"ResponsesRequest": responsesJSON{}, "Response": responseJSON{}, "ResponseUsage": responseUsage{}, "ReasoningItem": reasoningItem{}, "MessageItem": messageItem{},
 		"OutputText": outputText{}, "CallItem": callItem{}, "ResponseEvent": responseEvent{}, "Format": formatJSON{},
 	} {
@@ -196,6 +197,10 @@ func TestContractAnswers(t *testing.T) {
 	for _, e := range responseEvents(t, stream) {
 		check("ResponseEvent", e)
 	}
+	vectors := s.post("/v1/embeddings", `{"input":"x"}`)
+	check("EmbeddingList", vectors)
+	check("Embedding", at(t, vectors, "data", 0))
+	check("OllamaEmbeddings", s.post("/api/embed", `{"model":"actor","input":["x"]}`))
 	message := s.post("/v1/messages", ask+`}`)
 	check("Message", message)
 	check("MessageUsage", at(t, message, "usage"))

@@ -35,6 +35,9 @@ func (s *Server) routes() []route {
 		{"POST", "/api/show", ollama, false, s.ollamaShow},
 		{"POST", "/api/chat", ollama, false, s.ollamaChat},
 		{"POST", "/api/generate", ollama, false, s.ollamaGenerate},
+		{"POST", "/api/embed", ollama, false, s.ollamaEmbed},
+		{"POST", "/api/embeddings", ollama, false, s.ollamaEmbedding},
+		{"POST", "/v1/embeddings", openAI, false, s.embeddings},
 		{"GET", "/anthropic/v1/models", anthropic, false, s.anthropicModels},
 	}
 	for _, base := range []string{"/v1", "/anthropic/v1"} {

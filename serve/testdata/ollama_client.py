@@ -7,7 +7,7 @@ c = ollama.Client(host=sys.argv[1])
 ask = [{"role": "user", "content": "Hello"}]
 
 
-def weather(city: str) -> str:
+def weather(city: str = "Jeju") -> str:
     """Tell the weather.
 
     Args:
@@ -37,11 +37,11 @@ assert "".join(p.response for p in c.generate("actor", "Once", think=False, stre
 assert c.list().models[0].model == "actor" and c.ps().models[0].model == "actor"
 shown = c.show("actor")
 assert "tools" in shown.capabilities and shown.modelinfo["llama.context_length"] == 2048, shown
-for arguments in ({"model": "gone"}, {"format": "json"}):
+for arguments in ({"model": "gone"}, {"format": "xml"}):
     try:
         c.chat(**{"model": "actor", "messages": ask[:1], **arguments})
     except ollama.ResponseError as e:
-        assert e.error and e.status_code in (404, 501), e
+        assert e.error and e.status_code in (400, 404), e
     else:
         raise AssertionError(arguments)
 print("ollama", importlib.metadata.version("ollama"), "agrees")

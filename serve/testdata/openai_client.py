@@ -3,6 +3,9 @@ import sys
 import openai
 
 base = sys.argv[1]
+c = openai.OpenAI(base_url=base + "/v1", api_key="not-needed", max_retries=0)
+r = c.embeddings.create(model="actor", input=["Hello", "x"])
+assert len(r.data) == 2 and len(r.data[0].embedding) == 3 and abs(sum(v * v for v in r.data[0].embedding) - 1) < 1e-6, r
 for path in ("/v1", "", "/beta"):
     c = openai.OpenAI(base_url=base + path, api_key="not-needed", max_retries=0)
     ask = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
@@ -58,6 +61,9 @@ for path in ("/v1", "", "/beta"):
     with c.responses.stream(model="actor", input="Hello", tools=[tool]) as stream:
         final = stream.get_final_response()
     assert final.output_text == "Look." and len(final.output) == 4, final
+    schema = {"type": "object", "properties": {"city": {"type": "string", "enum": ["Jeju"]}}, "required": ["city"], "additionalProperties": False}
+    r = c.chat.completions.create(model="actor", messages=ask[:2], max_tokens=200, response_format={"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": True}})
+    assert __import__("json").loads(r.choices[0].message.content) == {"city": "Jeju"}, r
     assert c.models.list().data[0].id == "actor" and c.models.retrieve("actor").id == "actor"
     r = c.completions.create(model="actor", prompt="Once", max_tokens=5, logprobs=1)
     assert r.usage.completion_tokens == 5 and r.choices[0].finish_reason == "length", r
