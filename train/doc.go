@@ -9,11 +9,12 @@
 //  5. optim clips, applies the gradient at the rate of the schedule, and clears it.
 //  6. Model.UpdateBias moves the routing biases against the load of this step, once; Model.Sync
 //     prepares the new weights for the next products.
-//  7. When due: bits per byte of the validation text by language, a sample, and last a checkpoint,
-//     so that what a checkpoint says was done was done.
+//  7. When due: bits per byte of the validation text by language, a sample, both of the moving average
+//     of the weights if there is one, because that is what is left; and last a checkpoint, so that
+//     what a checkpoint says was done was done.
 //
 // The functions stand in that order in run.go and step.go; checkpoint.go and restore.go hold the
-// other way that weights leave and enter.
+// other way that weights leave and enter. tokens.go keeps the text of a run, as tokens, beside them.
 //
 // # Basics
 //

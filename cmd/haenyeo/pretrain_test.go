@@ -118,3 +118,24 @@ func (a afterLine) Write(b []byte) (int, error) {
 	}
 	return a.to.Write(b)
 }
+
+// A seed of 0 that was typed is a seed; one that was not typed is that of the run.
+func TestResumedCreateComparesSeedZero(t *testing.T) {
+	if testing.Short() {
+		t.Skip("trains a model of preset nano")
+	}
+	text, out := testTextFile(t), filepath.Join(t.TempDir(), "made")
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	begun := []string{"create", "--data", text, "--steps", "3", "--size", "nano", "--seed", "3", "--out", out, "--json"}
+	if status := run(ctx, begun, strings.NewReader(""), afterLine{&stdout, `"event":"step"`, cancel}, &stderr); status != exitInterrupted {
+		t.Fatalf("status %d, %s", status, stderr.String())
+	}
+	if status, _, says := execute(t, "", "create", "--resume", "--seed", "0", "--out", out); status != exitFailed || !strings.Contains(says, "seed 3, not 0") {
+		t.Errorf("another seed: status %d, %s", status, says)
+	}
+	if status, _, says := execute(t, "", "create", "--resume", "--size", "nano", "--steps", "3", "--seed", "3", "--out", out); status != exitDone {
+		t.Errorf("the same flags: status %d, %s", status, says)
+	}
+}
