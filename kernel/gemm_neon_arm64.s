@@ -72,73 +72,73 @@ rows8four:
 	FMOVQ.P 16(R6), F22
 	FMOVQ.P 16(R7), F23
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
-	WORD $0x4f95130a // FMLA V21.S[0], V24.S4, V10.S4
-	WORD $0x4f95132b // FMLA V21.S[0], V25.S4, V11.S4
-	WORD $0x4f96130c // FMLA V22.S[0], V24.S4, V12.S4
-	WORD $0x4f96132d // FMLA V22.S[0], V25.S4, V13.S4
-	WORD $0x4f97130e // FMLA V23.S[0], V24.S4, V14.S4
-	WORD $0x4f97132f // FMLA V23.S[0], V25.S4, V15.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
+	WORD $0x4f95130a // fmla v10.4s, v24.4s, v21.s[0]
+	WORD $0x4f95132b // fmla v11.4s, v25.4s, v21.s[0]
+	WORD $0x4f96130c // fmla v12.4s, v24.4s, v22.s[0]
+	WORD $0x4f96132d // fmla v13.4s, v25.4s, v22.s[0]
+	WORD $0x4f97130e // fmla v14.4s, v24.4s, v23.s[0]
+	WORD $0x4f97132f // fmla v15.4s, v25.4s, v23.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
-	WORD $0x4fb11342 // FMLA V17.S[1], V26.S4, V2.S4
-	WORD $0x4fb11363 // FMLA V17.S[1], V27.S4, V3.S4
-	WORD $0x4fb21344 // FMLA V18.S[1], V26.S4, V4.S4
-	WORD $0x4fb21365 // FMLA V18.S[1], V27.S4, V5.S4
-	WORD $0x4fb31346 // FMLA V19.S[1], V26.S4, V6.S4
-	WORD $0x4fb31367 // FMLA V19.S[1], V27.S4, V7.S4
-	WORD $0x4fb41348 // FMLA V20.S[1], V26.S4, V8.S4
-	WORD $0x4fb41369 // FMLA V20.S[1], V27.S4, V9.S4
-	WORD $0x4fb5134a // FMLA V21.S[1], V26.S4, V10.S4
-	WORD $0x4fb5136b // FMLA V21.S[1], V27.S4, V11.S4
-	WORD $0x4fb6134c // FMLA V22.S[1], V26.S4, V12.S4
-	WORD $0x4fb6136d // FMLA V22.S[1], V27.S4, V13.S4
-	WORD $0x4fb7134e // FMLA V23.S[1], V26.S4, V14.S4
-	WORD $0x4fb7136f // FMLA V23.S[1], V27.S4, V15.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
+	WORD $0x4fb11342 // fmla v2.4s, v26.4s, v17.s[1]
+	WORD $0x4fb11363 // fmla v3.4s, v27.4s, v17.s[1]
+	WORD $0x4fb21344 // fmla v4.4s, v26.4s, v18.s[1]
+	WORD $0x4fb21365 // fmla v5.4s, v27.4s, v18.s[1]
+	WORD $0x4fb31346 // fmla v6.4s, v26.4s, v19.s[1]
+	WORD $0x4fb31367 // fmla v7.4s, v27.4s, v19.s[1]
+	WORD $0x4fb41348 // fmla v8.4s, v26.4s, v20.s[1]
+	WORD $0x4fb41369 // fmla v9.4s, v27.4s, v20.s[1]
+	WORD $0x4fb5134a // fmla v10.4s, v26.4s, v21.s[1]
+	WORD $0x4fb5136b // fmla v11.4s, v27.4s, v21.s[1]
+	WORD $0x4fb6134c // fmla v12.4s, v26.4s, v22.s[1]
+	WORD $0x4fb6136d // fmla v13.4s, v27.4s, v22.s[1]
+	WORD $0x4fb7134e // fmla v14.4s, v26.4s, v23.s[1]
+	WORD $0x4fb7136f // fmla v15.4s, v27.4s, v23.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
-	WORD $0x4f911b82 // FMLA V17.S[2], V28.S4, V2.S4
-	WORD $0x4f911ba3 // FMLA V17.S[2], V29.S4, V3.S4
-	WORD $0x4f921b84 // FMLA V18.S[2], V28.S4, V4.S4
-	WORD $0x4f921ba5 // FMLA V18.S[2], V29.S4, V5.S4
-	WORD $0x4f931b86 // FMLA V19.S[2], V28.S4, V6.S4
-	WORD $0x4f931ba7 // FMLA V19.S[2], V29.S4, V7.S4
-	WORD $0x4f941b88 // FMLA V20.S[2], V28.S4, V8.S4
-	WORD $0x4f941ba9 // FMLA V20.S[2], V29.S4, V9.S4
-	WORD $0x4f951b8a // FMLA V21.S[2], V28.S4, V10.S4
-	WORD $0x4f951bab // FMLA V21.S[2], V29.S4, V11.S4
-	WORD $0x4f961b8c // FMLA V22.S[2], V28.S4, V12.S4
-	WORD $0x4f961bad // FMLA V22.S[2], V29.S4, V13.S4
-	WORD $0x4f971b8e // FMLA V23.S[2], V28.S4, V14.S4
-	WORD $0x4f971baf // FMLA V23.S[2], V29.S4, V15.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
+	WORD $0x4f911b82 // fmla v2.4s, v28.4s, v17.s[2]
+	WORD $0x4f911ba3 // fmla v3.4s, v29.4s, v17.s[2]
+	WORD $0x4f921b84 // fmla v4.4s, v28.4s, v18.s[2]
+	WORD $0x4f921ba5 // fmla v5.4s, v29.4s, v18.s[2]
+	WORD $0x4f931b86 // fmla v6.4s, v28.4s, v19.s[2]
+	WORD $0x4f931ba7 // fmla v7.4s, v29.4s, v19.s[2]
+	WORD $0x4f941b88 // fmla v8.4s, v28.4s, v20.s[2]
+	WORD $0x4f941ba9 // fmla v9.4s, v29.4s, v20.s[2]
+	WORD $0x4f951b8a // fmla v10.4s, v28.4s, v21.s[2]
+	WORD $0x4f951bab // fmla v11.4s, v29.4s, v21.s[2]
+	WORD $0x4f961b8c // fmla v12.4s, v28.4s, v22.s[2]
+	WORD $0x4f961bad // fmla v13.4s, v29.4s, v22.s[2]
+	WORD $0x4f971b8e // fmla v14.4s, v28.4s, v23.s[2]
+	WORD $0x4f971baf // fmla v15.4s, v29.4s, v23.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
-	WORD $0x4fb11bc2 // FMLA V17.S[3], V30.S4, V2.S4
-	WORD $0x4fb11be3 // FMLA V17.S[3], V31.S4, V3.S4
-	WORD $0x4fb21bc4 // FMLA V18.S[3], V30.S4, V4.S4
-	WORD $0x4fb21be5 // FMLA V18.S[3], V31.S4, V5.S4
-	WORD $0x4fb31bc6 // FMLA V19.S[3], V30.S4, V6.S4
-	WORD $0x4fb31be7 // FMLA V19.S[3], V31.S4, V7.S4
-	WORD $0x4fb41bc8 // FMLA V20.S[3], V30.S4, V8.S4
-	WORD $0x4fb41be9 // FMLA V20.S[3], V31.S4, V9.S4
-	WORD $0x4fb51bca // FMLA V21.S[3], V30.S4, V10.S4
-	WORD $0x4fb51beb // FMLA V21.S[3], V31.S4, V11.S4
-	WORD $0x4fb61bcc // FMLA V22.S[3], V30.S4, V12.S4
-	WORD $0x4fb61bed // FMLA V22.S[3], V31.S4, V13.S4
-	WORD $0x4fb71bce // FMLA V23.S[3], V30.S4, V14.S4
-	WORD $0x4fb71bef // FMLA V23.S[3], V31.S4, V15.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
+	WORD $0x4fb11bc2 // fmla v2.4s, v30.4s, v17.s[3]
+	WORD $0x4fb11be3 // fmla v3.4s, v31.4s, v17.s[3]
+	WORD $0x4fb21bc4 // fmla v4.4s, v30.4s, v18.s[3]
+	WORD $0x4fb21be5 // fmla v5.4s, v31.4s, v18.s[3]
+	WORD $0x4fb31bc6 // fmla v6.4s, v30.4s, v19.s[3]
+	WORD $0x4fb31be7 // fmla v7.4s, v31.4s, v19.s[3]
+	WORD $0x4fb41bc8 // fmla v8.4s, v30.4s, v20.s[3]
+	WORD $0x4fb41be9 // fmla v9.4s, v31.4s, v20.s[3]
+	WORD $0x4fb51bca // fmla v10.4s, v30.4s, v21.s[3]
+	WORD $0x4fb51beb // fmla v11.4s, v31.4s, v21.s[3]
+	WORD $0x4fb61bcc // fmla v12.4s, v30.4s, v22.s[3]
+	WORD $0x4fb61bed // fmla v13.4s, v31.4s, v22.s[3]
+	WORD $0x4fb71bce // fmla v14.4s, v30.4s, v23.s[3]
+	WORD $0x4fb71bef // fmla v15.4s, v31.4s, v23.s[3]
 	SUBS $4, R23, R23
 	BGE rows8four
 rows8rest:
@@ -154,22 +154,22 @@ rows8one:
 	FMOVS.P 4(R6), F22
 	FMOVS.P 4(R7), F23
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
-	WORD $0x4f95130a // FMLA V21.S[0], V24.S4, V10.S4
-	WORD $0x4f95132b // FMLA V21.S[0], V25.S4, V11.S4
-	WORD $0x4f96130c // FMLA V22.S[0], V24.S4, V12.S4
-	WORD $0x4f96132d // FMLA V22.S[0], V25.S4, V13.S4
-	WORD $0x4f97130e // FMLA V23.S[0], V24.S4, V14.S4
-	WORD $0x4f97132f // FMLA V23.S[0], V25.S4, V15.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
+	WORD $0x4f95130a // fmla v10.4s, v24.4s, v21.s[0]
+	WORD $0x4f95132b // fmla v11.4s, v25.4s, v21.s[0]
+	WORD $0x4f96130c // fmla v12.4s, v24.4s, v22.s[0]
+	WORD $0x4f96132d // fmla v13.4s, v25.4s, v22.s[0]
+	WORD $0x4f97130e // fmla v14.4s, v24.4s, v23.s[0]
+	WORD $0x4f97132f // fmla v15.4s, v25.4s, v23.s[0]
 	SUBS $1, R23, R23
 	BNE rows8one
 	B rows8sum
@@ -182,43 +182,43 @@ rows8step:
 	FMOVQ 16(R0), F17
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4fb01302 // FMLA V16.S[1], V24.S4, V2.S4
-	WORD $0x4fb01323 // FMLA V16.S[1], V25.S4, V3.S4
-	WORD $0x4f901b04 // FMLA V16.S[2], V24.S4, V4.S4
-	WORD $0x4f901b25 // FMLA V16.S[2], V25.S4, V5.S4
-	WORD $0x4fb01b06 // FMLA V16.S[3], V24.S4, V6.S4
-	WORD $0x4fb01b27 // FMLA V16.S[3], V25.S4, V7.S4
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
-	WORD $0x4fb1130a // FMLA V17.S[1], V24.S4, V10.S4
-	WORD $0x4fb1132b // FMLA V17.S[1], V25.S4, V11.S4
-	WORD $0x4f911b0c // FMLA V17.S[2], V24.S4, V12.S4
-	WORD $0x4f911b2d // FMLA V17.S[2], V25.S4, V13.S4
-	WORD $0x4fb11b0e // FMLA V17.S[3], V24.S4, V14.S4
-	WORD $0x4fb11b2f // FMLA V17.S[3], V25.S4, V15.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4fb01302 // fmla v2.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01323 // fmla v3.4s, v25.4s, v16.s[1]
+	WORD $0x4f901b04 // fmla v4.4s, v24.4s, v16.s[2]
+	WORD $0x4f901b25 // fmla v5.4s, v25.4s, v16.s[2]
+	WORD $0x4fb01b06 // fmla v6.4s, v24.4s, v16.s[3]
+	WORD $0x4fb01b27 // fmla v7.4s, v25.4s, v16.s[3]
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
+	WORD $0x4fb1130a // fmla v10.4s, v24.4s, v17.s[1]
+	WORD $0x4fb1132b // fmla v11.4s, v25.4s, v17.s[1]
+	WORD $0x4f911b0c // fmla v12.4s, v24.4s, v17.s[2]
+	WORD $0x4f911b2d // fmla v13.4s, v25.4s, v17.s[2]
+	WORD $0x4fb11b0e // fmla v14.4s, v24.4s, v17.s[3]
+	WORD $0x4fb11b2f // fmla v15.4s, v25.4s, v17.s[3]
 	SUBS $1, R23, R23
 	BNE rows8step
 rows8sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
-	WORD $0x6e30dc84 // FMUL V16.S4, V4.S4, V4.S4
-	WORD $0x6e30dca5 // FMUL V16.S4, V5.S4, V5.S4
-	WORD $0x6e30dcc6 // FMUL V16.S4, V6.S4, V6.S4
-	WORD $0x6e30dce7 // FMUL V16.S4, V7.S4, V7.S4
-	WORD $0x6e30dd08 // FMUL V16.S4, V8.S4, V8.S4
-	WORD $0x6e30dd29 // FMUL V16.S4, V9.S4, V9.S4
-	WORD $0x6e30dd4a // FMUL V16.S4, V10.S4, V10.S4
-	WORD $0x6e30dd6b // FMUL V16.S4, V11.S4, V11.S4
-	WORD $0x6e30dd8c // FMUL V16.S4, V12.S4, V12.S4
-	WORD $0x6e30ddad // FMUL V16.S4, V13.S4, V13.S4
-	WORD $0x6e30ddce // FMUL V16.S4, V14.S4, V14.S4
-	WORD $0x6e30ddef // FMUL V16.S4, V15.S4, V15.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
+	WORD $0x6e30dc84 // fmul v4.4s, v4.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
+	WORD $0x6e30dcc6 // fmul v6.4s, v6.4s, v16.4s
+	WORD $0x6e30dce7 // fmul v7.4s, v7.4s, v16.4s
+	WORD $0x6e30dd08 // fmul v8.4s, v8.4s, v16.4s
+	WORD $0x6e30dd29 // fmul v9.4s, v9.4s, v16.4s
+	WORD $0x6e30dd4a // fmul v10.4s, v10.4s, v16.4s
+	WORD $0x6e30dd6b // fmul v11.4s, v11.4s, v16.4s
+	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
+	WORD $0x6e30ddad // fmul v13.4s, v13.4s, v16.4s
+	WORD $0x6e30ddce // fmul v14.4s, v14.4s, v16.4s
+	WORD $0x6e30ddef // fmul v15.4s, v15.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -229,36 +229,36 @@ rows8sum:
 	BNE rows8part
 	CBZ R17, rows8store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911304 // FMLA V17.S[0], V24.S4, V4.S4
-	WORD $0x4f911325 // FMLA V17.S[0], V25.S4, V5.S4
+	WORD $0x4f911304 // fmla v4.4s, v24.4s, v17.s[0]
+	WORD $0x4f911325 // fmla v5.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911306 // FMLA V17.S[0], V24.S4, V6.S4
-	WORD $0x4f911327 // FMLA V17.S[0], V25.S4, V7.S4
+	WORD $0x4f911306 // fmla v6.4s, v24.4s, v17.s[0]
+	WORD $0x4f911327 // fmla v7.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f91130a // FMLA V17.S[0], V24.S4, V10.S4
-	WORD $0x4f91132b // FMLA V17.S[0], V25.S4, V11.S4
+	WORD $0x4f91130a // fmla v10.4s, v24.4s, v17.s[0]
+	WORD $0x4f91132b // fmla v11.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f91130c // FMLA V17.S[0], V24.S4, V12.S4
-	WORD $0x4f91132d // FMLA V17.S[0], V25.S4, V13.S4
+	WORD $0x4f91130c // fmla v12.4s, v24.4s, v17.s[0]
+	WORD $0x4f91132d // fmla v13.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f91130e // FMLA V17.S[0], V24.S4, V14.S4
-	WORD $0x4f91132f // FMLA V17.S[0], V25.S4, V15.S4
+	WORD $0x4f91130e // fmla v14.4s, v24.4s, v17.s[0]
+	WORD $0x4f91132f // fmla v15.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows8store:
@@ -441,65 +441,65 @@ rows7four:
 	FMOVQ.P 16(R5), F21
 	FMOVQ.P 16(R6), F22
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
-	WORD $0x4f95130a // FMLA V21.S[0], V24.S4, V10.S4
-	WORD $0x4f95132b // FMLA V21.S[0], V25.S4, V11.S4
-	WORD $0x4f96130c // FMLA V22.S[0], V24.S4, V12.S4
-	WORD $0x4f96132d // FMLA V22.S[0], V25.S4, V13.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
+	WORD $0x4f95130a // fmla v10.4s, v24.4s, v21.s[0]
+	WORD $0x4f95132b // fmla v11.4s, v25.4s, v21.s[0]
+	WORD $0x4f96130c // fmla v12.4s, v24.4s, v22.s[0]
+	WORD $0x4f96132d // fmla v13.4s, v25.4s, v22.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
-	WORD $0x4fb11342 // FMLA V17.S[1], V26.S4, V2.S4
-	WORD $0x4fb11363 // FMLA V17.S[1], V27.S4, V3.S4
-	WORD $0x4fb21344 // FMLA V18.S[1], V26.S4, V4.S4
-	WORD $0x4fb21365 // FMLA V18.S[1], V27.S4, V5.S4
-	WORD $0x4fb31346 // FMLA V19.S[1], V26.S4, V6.S4
-	WORD $0x4fb31367 // FMLA V19.S[1], V27.S4, V7.S4
-	WORD $0x4fb41348 // FMLA V20.S[1], V26.S4, V8.S4
-	WORD $0x4fb41369 // FMLA V20.S[1], V27.S4, V9.S4
-	WORD $0x4fb5134a // FMLA V21.S[1], V26.S4, V10.S4
-	WORD $0x4fb5136b // FMLA V21.S[1], V27.S4, V11.S4
-	WORD $0x4fb6134c // FMLA V22.S[1], V26.S4, V12.S4
-	WORD $0x4fb6136d // FMLA V22.S[1], V27.S4, V13.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
+	WORD $0x4fb11342 // fmla v2.4s, v26.4s, v17.s[1]
+	WORD $0x4fb11363 // fmla v3.4s, v27.4s, v17.s[1]
+	WORD $0x4fb21344 // fmla v4.4s, v26.4s, v18.s[1]
+	WORD $0x4fb21365 // fmla v5.4s, v27.4s, v18.s[1]
+	WORD $0x4fb31346 // fmla v6.4s, v26.4s, v19.s[1]
+	WORD $0x4fb31367 // fmla v7.4s, v27.4s, v19.s[1]
+	WORD $0x4fb41348 // fmla v8.4s, v26.4s, v20.s[1]
+	WORD $0x4fb41369 // fmla v9.4s, v27.4s, v20.s[1]
+	WORD $0x4fb5134a // fmla v10.4s, v26.4s, v21.s[1]
+	WORD $0x4fb5136b // fmla v11.4s, v27.4s, v21.s[1]
+	WORD $0x4fb6134c // fmla v12.4s, v26.4s, v22.s[1]
+	WORD $0x4fb6136d // fmla v13.4s, v27.4s, v22.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
-	WORD $0x4f911b82 // FMLA V17.S[2], V28.S4, V2.S4
-	WORD $0x4f911ba3 // FMLA V17.S[2], V29.S4, V3.S4
-	WORD $0x4f921b84 // FMLA V18.S[2], V28.S4, V4.S4
-	WORD $0x4f921ba5 // FMLA V18.S[2], V29.S4, V5.S4
-	WORD $0x4f931b86 // FMLA V19.S[2], V28.S4, V6.S4
-	WORD $0x4f931ba7 // FMLA V19.S[2], V29.S4, V7.S4
-	WORD $0x4f941b88 // FMLA V20.S[2], V28.S4, V8.S4
-	WORD $0x4f941ba9 // FMLA V20.S[2], V29.S4, V9.S4
-	WORD $0x4f951b8a // FMLA V21.S[2], V28.S4, V10.S4
-	WORD $0x4f951bab // FMLA V21.S[2], V29.S4, V11.S4
-	WORD $0x4f961b8c // FMLA V22.S[2], V28.S4, V12.S4
-	WORD $0x4f961bad // FMLA V22.S[2], V29.S4, V13.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
+	WORD $0x4f911b82 // fmla v2.4s, v28.4s, v17.s[2]
+	WORD $0x4f911ba3 // fmla v3.4s, v29.4s, v17.s[2]
+	WORD $0x4f921b84 // fmla v4.4s, v28.4s, v18.s[2]
+	WORD $0x4f921ba5 // fmla v5.4s, v29.4s, v18.s[2]
+	WORD $0x4f931b86 // fmla v6.4s, v28.4s, v19.s[2]
+	WORD $0x4f931ba7 // fmla v7.4s, v29.4s, v19.s[2]
+	WORD $0x4f941b88 // fmla v8.4s, v28.4s, v20.s[2]
+	WORD $0x4f941ba9 // fmla v9.4s, v29.4s, v20.s[2]
+	WORD $0x4f951b8a // fmla v10.4s, v28.4s, v21.s[2]
+	WORD $0x4f951bab // fmla v11.4s, v29.4s, v21.s[2]
+	WORD $0x4f961b8c // fmla v12.4s, v28.4s, v22.s[2]
+	WORD $0x4f961bad // fmla v13.4s, v29.4s, v22.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
-	WORD $0x4fb11bc2 // FMLA V17.S[3], V30.S4, V2.S4
-	WORD $0x4fb11be3 // FMLA V17.S[3], V31.S4, V3.S4
-	WORD $0x4fb21bc4 // FMLA V18.S[3], V30.S4, V4.S4
-	WORD $0x4fb21be5 // FMLA V18.S[3], V31.S4, V5.S4
-	WORD $0x4fb31bc6 // FMLA V19.S[3], V30.S4, V6.S4
-	WORD $0x4fb31be7 // FMLA V19.S[3], V31.S4, V7.S4
-	WORD $0x4fb41bc8 // FMLA V20.S[3], V30.S4, V8.S4
-	WORD $0x4fb41be9 // FMLA V20.S[3], V31.S4, V9.S4
-	WORD $0x4fb51bca // FMLA V21.S[3], V30.S4, V10.S4
-	WORD $0x4fb51beb // FMLA V21.S[3], V31.S4, V11.S4
-	WORD $0x4fb61bcc // FMLA V22.S[3], V30.S4, V12.S4
-	WORD $0x4fb61bed // FMLA V22.S[3], V31.S4, V13.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
+	WORD $0x4fb11bc2 // fmla v2.4s, v30.4s, v17.s[3]
+	WORD $0x4fb11be3 // fmla v3.4s, v31.4s, v17.s[3]
+	WORD $0x4fb21bc4 // fmla v4.4s, v30.4s, v18.s[3]
+	WORD $0x4fb21be5 // fmla v5.4s, v31.4s, v18.s[3]
+	WORD $0x4fb31bc6 // fmla v6.4s, v30.4s, v19.s[3]
+	WORD $0x4fb31be7 // fmla v7.4s, v31.4s, v19.s[3]
+	WORD $0x4fb41bc8 // fmla v8.4s, v30.4s, v20.s[3]
+	WORD $0x4fb41be9 // fmla v9.4s, v31.4s, v20.s[3]
+	WORD $0x4fb51bca // fmla v10.4s, v30.4s, v21.s[3]
+	WORD $0x4fb51beb // fmla v11.4s, v31.4s, v21.s[3]
+	WORD $0x4fb61bcc // fmla v12.4s, v30.4s, v22.s[3]
+	WORD $0x4fb61bed // fmla v13.4s, v31.4s, v22.s[3]
 	SUBS $4, R23, R23
 	BGE rows7four
 rows7rest:
@@ -514,20 +514,20 @@ rows7one:
 	FMOVS.P 4(R5), F21
 	FMOVS.P 4(R6), F22
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
-	WORD $0x4f95130a // FMLA V21.S[0], V24.S4, V10.S4
-	WORD $0x4f95132b // FMLA V21.S[0], V25.S4, V11.S4
-	WORD $0x4f96130c // FMLA V22.S[0], V24.S4, V12.S4
-	WORD $0x4f96132d // FMLA V22.S[0], V25.S4, V13.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
+	WORD $0x4f95130a // fmla v10.4s, v24.4s, v21.s[0]
+	WORD $0x4f95132b // fmla v11.4s, v25.4s, v21.s[0]
+	WORD $0x4f96130c // fmla v12.4s, v24.4s, v22.s[0]
+	WORD $0x4f96132d // fmla v13.4s, v25.4s, v22.s[0]
 	SUBS $1, R23, R23
 	BNE rows7one
 	B rows7sum
@@ -540,39 +540,39 @@ rows7step:
 	FMOVQ 16(R0), F17
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4fb01302 // FMLA V16.S[1], V24.S4, V2.S4
-	WORD $0x4fb01323 // FMLA V16.S[1], V25.S4, V3.S4
-	WORD $0x4f901b04 // FMLA V16.S[2], V24.S4, V4.S4
-	WORD $0x4f901b25 // FMLA V16.S[2], V25.S4, V5.S4
-	WORD $0x4fb01b06 // FMLA V16.S[3], V24.S4, V6.S4
-	WORD $0x4fb01b27 // FMLA V16.S[3], V25.S4, V7.S4
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
-	WORD $0x4fb1130a // FMLA V17.S[1], V24.S4, V10.S4
-	WORD $0x4fb1132b // FMLA V17.S[1], V25.S4, V11.S4
-	WORD $0x4f911b0c // FMLA V17.S[2], V24.S4, V12.S4
-	WORD $0x4f911b2d // FMLA V17.S[2], V25.S4, V13.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4fb01302 // fmla v2.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01323 // fmla v3.4s, v25.4s, v16.s[1]
+	WORD $0x4f901b04 // fmla v4.4s, v24.4s, v16.s[2]
+	WORD $0x4f901b25 // fmla v5.4s, v25.4s, v16.s[2]
+	WORD $0x4fb01b06 // fmla v6.4s, v24.4s, v16.s[3]
+	WORD $0x4fb01b27 // fmla v7.4s, v25.4s, v16.s[3]
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
+	WORD $0x4fb1130a // fmla v10.4s, v24.4s, v17.s[1]
+	WORD $0x4fb1132b // fmla v11.4s, v25.4s, v17.s[1]
+	WORD $0x4f911b0c // fmla v12.4s, v24.4s, v17.s[2]
+	WORD $0x4f911b2d // fmla v13.4s, v25.4s, v17.s[2]
 	SUBS $1, R23, R23
 	BNE rows7step
 rows7sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
-	WORD $0x6e30dc84 // FMUL V16.S4, V4.S4, V4.S4
-	WORD $0x6e30dca5 // FMUL V16.S4, V5.S4, V5.S4
-	WORD $0x6e30dcc6 // FMUL V16.S4, V6.S4, V6.S4
-	WORD $0x6e30dce7 // FMUL V16.S4, V7.S4, V7.S4
-	WORD $0x6e30dd08 // FMUL V16.S4, V8.S4, V8.S4
-	WORD $0x6e30dd29 // FMUL V16.S4, V9.S4, V9.S4
-	WORD $0x6e30dd4a // FMUL V16.S4, V10.S4, V10.S4
-	WORD $0x6e30dd6b // FMUL V16.S4, V11.S4, V11.S4
-	WORD $0x6e30dd8c // FMUL V16.S4, V12.S4, V12.S4
-	WORD $0x6e30ddad // FMUL V16.S4, V13.S4, V13.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
+	WORD $0x6e30dc84 // fmul v4.4s, v4.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
+	WORD $0x6e30dcc6 // fmul v6.4s, v6.4s, v16.4s
+	WORD $0x6e30dce7 // fmul v7.4s, v7.4s, v16.4s
+	WORD $0x6e30dd08 // fmul v8.4s, v8.4s, v16.4s
+	WORD $0x6e30dd29 // fmul v9.4s, v9.4s, v16.4s
+	WORD $0x6e30dd4a // fmul v10.4s, v10.4s, v16.4s
+	WORD $0x6e30dd6b // fmul v11.4s, v11.4s, v16.4s
+	WORD $0x6e30dd8c // fmul v12.4s, v12.4s, v16.4s
+	WORD $0x6e30ddad // fmul v13.4s, v13.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -583,32 +583,32 @@ rows7sum:
 	BNE rows7part
 	CBZ R17, rows7store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911304 // FMLA V17.S[0], V24.S4, V4.S4
-	WORD $0x4f911325 // FMLA V17.S[0], V25.S4, V5.S4
+	WORD $0x4f911304 // fmla v4.4s, v24.4s, v17.s[0]
+	WORD $0x4f911325 // fmla v5.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911306 // FMLA V17.S[0], V24.S4, V6.S4
-	WORD $0x4f911327 // FMLA V17.S[0], V25.S4, V7.S4
+	WORD $0x4f911306 // fmla v6.4s, v24.4s, v17.s[0]
+	WORD $0x4f911327 // fmla v7.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f91130a // FMLA V17.S[0], V24.S4, V10.S4
-	WORD $0x4f91132b // FMLA V17.S[0], V25.S4, V11.S4
+	WORD $0x4f91130a // fmla v10.4s, v24.4s, v17.s[0]
+	WORD $0x4f91132b // fmla v11.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f91130c // FMLA V17.S[0], V24.S4, V12.S4
-	WORD $0x4f91132d // FMLA V17.S[0], V25.S4, V13.S4
+	WORD $0x4f91130c // fmla v12.4s, v24.4s, v17.s[0]
+	WORD $0x4f91132d // fmla v13.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows7store:
@@ -771,57 +771,57 @@ rows6four:
 	FMOVQ.P 16(R4), F20
 	FMOVQ.P 16(R5), F21
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
-	WORD $0x4f95130a // FMLA V21.S[0], V24.S4, V10.S4
-	WORD $0x4f95132b // FMLA V21.S[0], V25.S4, V11.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
+	WORD $0x4f95130a // fmla v10.4s, v24.4s, v21.s[0]
+	WORD $0x4f95132b // fmla v11.4s, v25.4s, v21.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
-	WORD $0x4fb11342 // FMLA V17.S[1], V26.S4, V2.S4
-	WORD $0x4fb11363 // FMLA V17.S[1], V27.S4, V3.S4
-	WORD $0x4fb21344 // FMLA V18.S[1], V26.S4, V4.S4
-	WORD $0x4fb21365 // FMLA V18.S[1], V27.S4, V5.S4
-	WORD $0x4fb31346 // FMLA V19.S[1], V26.S4, V6.S4
-	WORD $0x4fb31367 // FMLA V19.S[1], V27.S4, V7.S4
-	WORD $0x4fb41348 // FMLA V20.S[1], V26.S4, V8.S4
-	WORD $0x4fb41369 // FMLA V20.S[1], V27.S4, V9.S4
-	WORD $0x4fb5134a // FMLA V21.S[1], V26.S4, V10.S4
-	WORD $0x4fb5136b // FMLA V21.S[1], V27.S4, V11.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
+	WORD $0x4fb11342 // fmla v2.4s, v26.4s, v17.s[1]
+	WORD $0x4fb11363 // fmla v3.4s, v27.4s, v17.s[1]
+	WORD $0x4fb21344 // fmla v4.4s, v26.4s, v18.s[1]
+	WORD $0x4fb21365 // fmla v5.4s, v27.4s, v18.s[1]
+	WORD $0x4fb31346 // fmla v6.4s, v26.4s, v19.s[1]
+	WORD $0x4fb31367 // fmla v7.4s, v27.4s, v19.s[1]
+	WORD $0x4fb41348 // fmla v8.4s, v26.4s, v20.s[1]
+	WORD $0x4fb41369 // fmla v9.4s, v27.4s, v20.s[1]
+	WORD $0x4fb5134a // fmla v10.4s, v26.4s, v21.s[1]
+	WORD $0x4fb5136b // fmla v11.4s, v27.4s, v21.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
-	WORD $0x4f911b82 // FMLA V17.S[2], V28.S4, V2.S4
-	WORD $0x4f911ba3 // FMLA V17.S[2], V29.S4, V3.S4
-	WORD $0x4f921b84 // FMLA V18.S[2], V28.S4, V4.S4
-	WORD $0x4f921ba5 // FMLA V18.S[2], V29.S4, V5.S4
-	WORD $0x4f931b86 // FMLA V19.S[2], V28.S4, V6.S4
-	WORD $0x4f931ba7 // FMLA V19.S[2], V29.S4, V7.S4
-	WORD $0x4f941b88 // FMLA V20.S[2], V28.S4, V8.S4
-	WORD $0x4f941ba9 // FMLA V20.S[2], V29.S4, V9.S4
-	WORD $0x4f951b8a // FMLA V21.S[2], V28.S4, V10.S4
-	WORD $0x4f951bab // FMLA V21.S[2], V29.S4, V11.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
+	WORD $0x4f911b82 // fmla v2.4s, v28.4s, v17.s[2]
+	WORD $0x4f911ba3 // fmla v3.4s, v29.4s, v17.s[2]
+	WORD $0x4f921b84 // fmla v4.4s, v28.4s, v18.s[2]
+	WORD $0x4f921ba5 // fmla v5.4s, v29.4s, v18.s[2]
+	WORD $0x4f931b86 // fmla v6.4s, v28.4s, v19.s[2]
+	WORD $0x4f931ba7 // fmla v7.4s, v29.4s, v19.s[2]
+	WORD $0x4f941b88 // fmla v8.4s, v28.4s, v20.s[2]
+	WORD $0x4f941ba9 // fmla v9.4s, v29.4s, v20.s[2]
+	WORD $0x4f951b8a // fmla v10.4s, v28.4s, v21.s[2]
+	WORD $0x4f951bab // fmla v11.4s, v29.4s, v21.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
-	WORD $0x4fb11bc2 // FMLA V17.S[3], V30.S4, V2.S4
-	WORD $0x4fb11be3 // FMLA V17.S[3], V31.S4, V3.S4
-	WORD $0x4fb21bc4 // FMLA V18.S[3], V30.S4, V4.S4
-	WORD $0x4fb21be5 // FMLA V18.S[3], V31.S4, V5.S4
-	WORD $0x4fb31bc6 // FMLA V19.S[3], V30.S4, V6.S4
-	WORD $0x4fb31be7 // FMLA V19.S[3], V31.S4, V7.S4
-	WORD $0x4fb41bc8 // FMLA V20.S[3], V30.S4, V8.S4
-	WORD $0x4fb41be9 // FMLA V20.S[3], V31.S4, V9.S4
-	WORD $0x4fb51bca // FMLA V21.S[3], V30.S4, V10.S4
-	WORD $0x4fb51beb // FMLA V21.S[3], V31.S4, V11.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
+	WORD $0x4fb11bc2 // fmla v2.4s, v30.4s, v17.s[3]
+	WORD $0x4fb11be3 // fmla v3.4s, v31.4s, v17.s[3]
+	WORD $0x4fb21bc4 // fmla v4.4s, v30.4s, v18.s[3]
+	WORD $0x4fb21be5 // fmla v5.4s, v31.4s, v18.s[3]
+	WORD $0x4fb31bc6 // fmla v6.4s, v30.4s, v19.s[3]
+	WORD $0x4fb31be7 // fmla v7.4s, v31.4s, v19.s[3]
+	WORD $0x4fb41bc8 // fmla v8.4s, v30.4s, v20.s[3]
+	WORD $0x4fb41be9 // fmla v9.4s, v31.4s, v20.s[3]
+	WORD $0x4fb51bca // fmla v10.4s, v30.4s, v21.s[3]
+	WORD $0x4fb51beb // fmla v11.4s, v31.4s, v21.s[3]
 	SUBS $4, R23, R23
 	BGE rows6four
 rows6rest:
@@ -835,18 +835,18 @@ rows6one:
 	FMOVS.P 4(R4), F20
 	FMOVS.P 4(R5), F21
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
-	WORD $0x4f95130a // FMLA V21.S[0], V24.S4, V10.S4
-	WORD $0x4f95132b // FMLA V21.S[0], V25.S4, V11.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
+	WORD $0x4f95130a // fmla v10.4s, v24.4s, v21.s[0]
+	WORD $0x4f95132b // fmla v11.4s, v25.4s, v21.s[0]
 	SUBS $1, R23, R23
 	BNE rows6one
 	B rows6sum
@@ -859,35 +859,35 @@ rows6step:
 	FMOVQ 16(R0), F17
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4fb01302 // FMLA V16.S[1], V24.S4, V2.S4
-	WORD $0x4fb01323 // FMLA V16.S[1], V25.S4, V3.S4
-	WORD $0x4f901b04 // FMLA V16.S[2], V24.S4, V4.S4
-	WORD $0x4f901b25 // FMLA V16.S[2], V25.S4, V5.S4
-	WORD $0x4fb01b06 // FMLA V16.S[3], V24.S4, V6.S4
-	WORD $0x4fb01b27 // FMLA V16.S[3], V25.S4, V7.S4
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
-	WORD $0x4fb1130a // FMLA V17.S[1], V24.S4, V10.S4
-	WORD $0x4fb1132b // FMLA V17.S[1], V25.S4, V11.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4fb01302 // fmla v2.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01323 // fmla v3.4s, v25.4s, v16.s[1]
+	WORD $0x4f901b04 // fmla v4.4s, v24.4s, v16.s[2]
+	WORD $0x4f901b25 // fmla v5.4s, v25.4s, v16.s[2]
+	WORD $0x4fb01b06 // fmla v6.4s, v24.4s, v16.s[3]
+	WORD $0x4fb01b27 // fmla v7.4s, v25.4s, v16.s[3]
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
+	WORD $0x4fb1130a // fmla v10.4s, v24.4s, v17.s[1]
+	WORD $0x4fb1132b // fmla v11.4s, v25.4s, v17.s[1]
 	SUBS $1, R23, R23
 	BNE rows6step
 rows6sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
-	WORD $0x6e30dc84 // FMUL V16.S4, V4.S4, V4.S4
-	WORD $0x6e30dca5 // FMUL V16.S4, V5.S4, V5.S4
-	WORD $0x6e30dcc6 // FMUL V16.S4, V6.S4, V6.S4
-	WORD $0x6e30dce7 // FMUL V16.S4, V7.S4, V7.S4
-	WORD $0x6e30dd08 // FMUL V16.S4, V8.S4, V8.S4
-	WORD $0x6e30dd29 // FMUL V16.S4, V9.S4, V9.S4
-	WORD $0x6e30dd4a // FMUL V16.S4, V10.S4, V10.S4
-	WORD $0x6e30dd6b // FMUL V16.S4, V11.S4, V11.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
+	WORD $0x6e30dc84 // fmul v4.4s, v4.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
+	WORD $0x6e30dcc6 // fmul v6.4s, v6.4s, v16.4s
+	WORD $0x6e30dce7 // fmul v7.4s, v7.4s, v16.4s
+	WORD $0x6e30dd08 // fmul v8.4s, v8.4s, v16.4s
+	WORD $0x6e30dd29 // fmul v9.4s, v9.4s, v16.4s
+	WORD $0x6e30dd4a // fmul v10.4s, v10.4s, v16.4s
+	WORD $0x6e30dd6b // fmul v11.4s, v11.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -898,28 +898,28 @@ rows6sum:
 	BNE rows6part
 	CBZ R17, rows6store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911304 // FMLA V17.S[0], V24.S4, V4.S4
-	WORD $0x4f911325 // FMLA V17.S[0], V25.S4, V5.S4
+	WORD $0x4f911304 // fmla v4.4s, v24.4s, v17.s[0]
+	WORD $0x4f911325 // fmla v5.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911306 // FMLA V17.S[0], V24.S4, V6.S4
-	WORD $0x4f911327 // FMLA V17.S[0], V25.S4, V7.S4
+	WORD $0x4f911306 // fmla v6.4s, v24.4s, v17.s[0]
+	WORD $0x4f911327 // fmla v7.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f91130a // FMLA V17.S[0], V24.S4, V10.S4
-	WORD $0x4f91132b // FMLA V17.S[0], V25.S4, V11.S4
+	WORD $0x4f91130a // fmla v10.4s, v24.4s, v17.s[0]
+	WORD $0x4f91132b // fmla v11.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows6store:
@@ -1062,49 +1062,49 @@ rows5four:
 	FMOVQ.P 16(R3), F19
 	FMOVQ.P 16(R4), F20
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
-	WORD $0x4fb11342 // FMLA V17.S[1], V26.S4, V2.S4
-	WORD $0x4fb11363 // FMLA V17.S[1], V27.S4, V3.S4
-	WORD $0x4fb21344 // FMLA V18.S[1], V26.S4, V4.S4
-	WORD $0x4fb21365 // FMLA V18.S[1], V27.S4, V5.S4
-	WORD $0x4fb31346 // FMLA V19.S[1], V26.S4, V6.S4
-	WORD $0x4fb31367 // FMLA V19.S[1], V27.S4, V7.S4
-	WORD $0x4fb41348 // FMLA V20.S[1], V26.S4, V8.S4
-	WORD $0x4fb41369 // FMLA V20.S[1], V27.S4, V9.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
+	WORD $0x4fb11342 // fmla v2.4s, v26.4s, v17.s[1]
+	WORD $0x4fb11363 // fmla v3.4s, v27.4s, v17.s[1]
+	WORD $0x4fb21344 // fmla v4.4s, v26.4s, v18.s[1]
+	WORD $0x4fb21365 // fmla v5.4s, v27.4s, v18.s[1]
+	WORD $0x4fb31346 // fmla v6.4s, v26.4s, v19.s[1]
+	WORD $0x4fb31367 // fmla v7.4s, v27.4s, v19.s[1]
+	WORD $0x4fb41348 // fmla v8.4s, v26.4s, v20.s[1]
+	WORD $0x4fb41369 // fmla v9.4s, v27.4s, v20.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
-	WORD $0x4f911b82 // FMLA V17.S[2], V28.S4, V2.S4
-	WORD $0x4f911ba3 // FMLA V17.S[2], V29.S4, V3.S4
-	WORD $0x4f921b84 // FMLA V18.S[2], V28.S4, V4.S4
-	WORD $0x4f921ba5 // FMLA V18.S[2], V29.S4, V5.S4
-	WORD $0x4f931b86 // FMLA V19.S[2], V28.S4, V6.S4
-	WORD $0x4f931ba7 // FMLA V19.S[2], V29.S4, V7.S4
-	WORD $0x4f941b88 // FMLA V20.S[2], V28.S4, V8.S4
-	WORD $0x4f941ba9 // FMLA V20.S[2], V29.S4, V9.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
+	WORD $0x4f911b82 // fmla v2.4s, v28.4s, v17.s[2]
+	WORD $0x4f911ba3 // fmla v3.4s, v29.4s, v17.s[2]
+	WORD $0x4f921b84 // fmla v4.4s, v28.4s, v18.s[2]
+	WORD $0x4f921ba5 // fmla v5.4s, v29.4s, v18.s[2]
+	WORD $0x4f931b86 // fmla v6.4s, v28.4s, v19.s[2]
+	WORD $0x4f931ba7 // fmla v7.4s, v29.4s, v19.s[2]
+	WORD $0x4f941b88 // fmla v8.4s, v28.4s, v20.s[2]
+	WORD $0x4f941ba9 // fmla v9.4s, v29.4s, v20.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
-	WORD $0x4fb11bc2 // FMLA V17.S[3], V30.S4, V2.S4
-	WORD $0x4fb11be3 // FMLA V17.S[3], V31.S4, V3.S4
-	WORD $0x4fb21bc4 // FMLA V18.S[3], V30.S4, V4.S4
-	WORD $0x4fb21be5 // FMLA V18.S[3], V31.S4, V5.S4
-	WORD $0x4fb31bc6 // FMLA V19.S[3], V30.S4, V6.S4
-	WORD $0x4fb31be7 // FMLA V19.S[3], V31.S4, V7.S4
-	WORD $0x4fb41bc8 // FMLA V20.S[3], V30.S4, V8.S4
-	WORD $0x4fb41be9 // FMLA V20.S[3], V31.S4, V9.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
+	WORD $0x4fb11bc2 // fmla v2.4s, v30.4s, v17.s[3]
+	WORD $0x4fb11be3 // fmla v3.4s, v31.4s, v17.s[3]
+	WORD $0x4fb21bc4 // fmla v4.4s, v30.4s, v18.s[3]
+	WORD $0x4fb21be5 // fmla v5.4s, v31.4s, v18.s[3]
+	WORD $0x4fb31bc6 // fmla v6.4s, v30.4s, v19.s[3]
+	WORD $0x4fb31be7 // fmla v7.4s, v31.4s, v19.s[3]
+	WORD $0x4fb41bc8 // fmla v8.4s, v30.4s, v20.s[3]
+	WORD $0x4fb41be9 // fmla v9.4s, v31.4s, v20.s[3]
 	SUBS $4, R23, R23
 	BGE rows5four
 rows5rest:
@@ -1117,16 +1117,16 @@ rows5one:
 	FMOVS.P 4(R3), F19
 	FMOVS.P 4(R4), F20
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
-	WORD $0x4f941308 // FMLA V20.S[0], V24.S4, V8.S4
-	WORD $0x4f941329 // FMLA V20.S[0], V25.S4, V9.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
+	WORD $0x4f941308 // fmla v8.4s, v24.4s, v20.s[0]
+	WORD $0x4f941329 // fmla v9.4s, v25.4s, v20.s[0]
 	SUBS $1, R23, R23
 	BNE rows5one
 	B rows5sum
@@ -1139,31 +1139,31 @@ rows5step:
 	FMOVQ 16(R0), F17
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4fb01302 // FMLA V16.S[1], V24.S4, V2.S4
-	WORD $0x4fb01323 // FMLA V16.S[1], V25.S4, V3.S4
-	WORD $0x4f901b04 // FMLA V16.S[2], V24.S4, V4.S4
-	WORD $0x4f901b25 // FMLA V16.S[2], V25.S4, V5.S4
-	WORD $0x4fb01b06 // FMLA V16.S[3], V24.S4, V6.S4
-	WORD $0x4fb01b27 // FMLA V16.S[3], V25.S4, V7.S4
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4fb01302 // fmla v2.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01323 // fmla v3.4s, v25.4s, v16.s[1]
+	WORD $0x4f901b04 // fmla v4.4s, v24.4s, v16.s[2]
+	WORD $0x4f901b25 // fmla v5.4s, v25.4s, v16.s[2]
+	WORD $0x4fb01b06 // fmla v6.4s, v24.4s, v16.s[3]
+	WORD $0x4fb01b27 // fmla v7.4s, v25.4s, v16.s[3]
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
 	SUBS $1, R23, R23
 	BNE rows5step
 rows5sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
-	WORD $0x6e30dc84 // FMUL V16.S4, V4.S4, V4.S4
-	WORD $0x6e30dca5 // FMUL V16.S4, V5.S4, V5.S4
-	WORD $0x6e30dcc6 // FMUL V16.S4, V6.S4, V6.S4
-	WORD $0x6e30dce7 // FMUL V16.S4, V7.S4, V7.S4
-	WORD $0x6e30dd08 // FMUL V16.S4, V8.S4, V8.S4
-	WORD $0x6e30dd29 // FMUL V16.S4, V9.S4, V9.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
+	WORD $0x6e30dc84 // fmul v4.4s, v4.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
+	WORD $0x6e30dcc6 // fmul v6.4s, v6.4s, v16.4s
+	WORD $0x6e30dce7 // fmul v7.4s, v7.4s, v16.4s
+	WORD $0x6e30dd08 // fmul v8.4s, v8.4s, v16.4s
+	WORD $0x6e30dd29 // fmul v9.4s, v9.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -1174,24 +1174,24 @@ rows5sum:
 	BNE rows5part
 	CBZ R17, rows5store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911304 // FMLA V17.S[0], V24.S4, V4.S4
-	WORD $0x4f911325 // FMLA V17.S[0], V25.S4, V5.S4
+	WORD $0x4f911304 // fmla v4.4s, v24.4s, v17.s[0]
+	WORD $0x4f911325 // fmla v5.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911306 // FMLA V17.S[0], V24.S4, V6.S4
-	WORD $0x4f911327 // FMLA V17.S[0], V25.S4, V7.S4
+	WORD $0x4f911306 // fmla v6.4s, v24.4s, v17.s[0]
+	WORD $0x4f911327 // fmla v7.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911308 // FMLA V17.S[0], V24.S4, V8.S4
-	WORD $0x4f911329 // FMLA V17.S[0], V25.S4, V9.S4
+	WORD $0x4f911308 // fmla v8.4s, v24.4s, v17.s[0]
+	WORD $0x4f911329 // fmla v9.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows5store:
@@ -1314,41 +1314,41 @@ rows4four:
 	FMOVQ.P 16(R2), F18
 	FMOVQ.P 16(R3), F19
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
-	WORD $0x4fb11342 // FMLA V17.S[1], V26.S4, V2.S4
-	WORD $0x4fb11363 // FMLA V17.S[1], V27.S4, V3.S4
-	WORD $0x4fb21344 // FMLA V18.S[1], V26.S4, V4.S4
-	WORD $0x4fb21365 // FMLA V18.S[1], V27.S4, V5.S4
-	WORD $0x4fb31346 // FMLA V19.S[1], V26.S4, V6.S4
-	WORD $0x4fb31367 // FMLA V19.S[1], V27.S4, V7.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
+	WORD $0x4fb11342 // fmla v2.4s, v26.4s, v17.s[1]
+	WORD $0x4fb11363 // fmla v3.4s, v27.4s, v17.s[1]
+	WORD $0x4fb21344 // fmla v4.4s, v26.4s, v18.s[1]
+	WORD $0x4fb21365 // fmla v5.4s, v27.4s, v18.s[1]
+	WORD $0x4fb31346 // fmla v6.4s, v26.4s, v19.s[1]
+	WORD $0x4fb31367 // fmla v7.4s, v27.4s, v19.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
-	WORD $0x4f911b82 // FMLA V17.S[2], V28.S4, V2.S4
-	WORD $0x4f911ba3 // FMLA V17.S[2], V29.S4, V3.S4
-	WORD $0x4f921b84 // FMLA V18.S[2], V28.S4, V4.S4
-	WORD $0x4f921ba5 // FMLA V18.S[2], V29.S4, V5.S4
-	WORD $0x4f931b86 // FMLA V19.S[2], V28.S4, V6.S4
-	WORD $0x4f931ba7 // FMLA V19.S[2], V29.S4, V7.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
+	WORD $0x4f911b82 // fmla v2.4s, v28.4s, v17.s[2]
+	WORD $0x4f911ba3 // fmla v3.4s, v29.4s, v17.s[2]
+	WORD $0x4f921b84 // fmla v4.4s, v28.4s, v18.s[2]
+	WORD $0x4f921ba5 // fmla v5.4s, v29.4s, v18.s[2]
+	WORD $0x4f931b86 // fmla v6.4s, v28.4s, v19.s[2]
+	WORD $0x4f931ba7 // fmla v7.4s, v29.4s, v19.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
-	WORD $0x4fb11bc2 // FMLA V17.S[3], V30.S4, V2.S4
-	WORD $0x4fb11be3 // FMLA V17.S[3], V31.S4, V3.S4
-	WORD $0x4fb21bc4 // FMLA V18.S[3], V30.S4, V4.S4
-	WORD $0x4fb21be5 // FMLA V18.S[3], V31.S4, V5.S4
-	WORD $0x4fb31bc6 // FMLA V19.S[3], V30.S4, V6.S4
-	WORD $0x4fb31be7 // FMLA V19.S[3], V31.S4, V7.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
+	WORD $0x4fb11bc2 // fmla v2.4s, v30.4s, v17.s[3]
+	WORD $0x4fb11be3 // fmla v3.4s, v31.4s, v17.s[3]
+	WORD $0x4fb21bc4 // fmla v4.4s, v30.4s, v18.s[3]
+	WORD $0x4fb21be5 // fmla v5.4s, v31.4s, v18.s[3]
+	WORD $0x4fb31bc6 // fmla v6.4s, v30.4s, v19.s[3]
+	WORD $0x4fb31be7 // fmla v7.4s, v31.4s, v19.s[3]
 	SUBS $4, R23, R23
 	BGE rows4four
 rows4rest:
@@ -1360,14 +1360,14 @@ rows4one:
 	FMOVS.P 4(R2), F18
 	FMOVS.P 4(R3), F19
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
-	WORD $0x4f931306 // FMLA V19.S[0], V24.S4, V6.S4
-	WORD $0x4f931327 // FMLA V19.S[0], V25.S4, V7.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
+	WORD $0x4f931306 // fmla v6.4s, v24.4s, v19.s[0]
+	WORD $0x4f931327 // fmla v7.4s, v25.4s, v19.s[0]
 	SUBS $1, R23, R23
 	BNE rows4one
 	B rows4sum
@@ -1379,27 +1379,27 @@ rows4step:
 	FMOVQ (R0), F16
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4fb01302 // FMLA V16.S[1], V24.S4, V2.S4
-	WORD $0x4fb01323 // FMLA V16.S[1], V25.S4, V3.S4
-	WORD $0x4f901b04 // FMLA V16.S[2], V24.S4, V4.S4
-	WORD $0x4f901b25 // FMLA V16.S[2], V25.S4, V5.S4
-	WORD $0x4fb01b06 // FMLA V16.S[3], V24.S4, V6.S4
-	WORD $0x4fb01b27 // FMLA V16.S[3], V25.S4, V7.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4fb01302 // fmla v2.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01323 // fmla v3.4s, v25.4s, v16.s[1]
+	WORD $0x4f901b04 // fmla v4.4s, v24.4s, v16.s[2]
+	WORD $0x4f901b25 // fmla v5.4s, v25.4s, v16.s[2]
+	WORD $0x4fb01b06 // fmla v6.4s, v24.4s, v16.s[3]
+	WORD $0x4fb01b27 // fmla v7.4s, v25.4s, v16.s[3]
 	SUBS $1, R23, R23
 	BNE rows4step
 rows4sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
-	WORD $0x6e30dc84 // FMUL V16.S4, V4.S4, V4.S4
-	WORD $0x6e30dca5 // FMUL V16.S4, V5.S4, V5.S4
-	WORD $0x6e30dcc6 // FMUL V16.S4, V6.S4, V6.S4
-	WORD $0x6e30dce7 // FMUL V16.S4, V7.S4, V7.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
+	WORD $0x6e30dc84 // fmul v4.4s, v4.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
+	WORD $0x6e30dcc6 // fmul v6.4s, v6.4s, v16.4s
+	WORD $0x6e30dce7 // fmul v7.4s, v7.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -1410,20 +1410,20 @@ rows4sum:
 	BNE rows4part
 	CBZ R17, rows4store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911304 // FMLA V17.S[0], V24.S4, V4.S4
-	WORD $0x4f911325 // FMLA V17.S[0], V25.S4, V5.S4
+	WORD $0x4f911304 // fmla v4.4s, v24.4s, v17.s[0]
+	WORD $0x4f911325 // fmla v5.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911306 // FMLA V17.S[0], V24.S4, V6.S4
-	WORD $0x4f911327 // FMLA V17.S[0], V25.S4, V7.S4
+	WORD $0x4f911306 // fmla v6.4s, v24.4s, v17.s[0]
+	WORD $0x4f911327 // fmla v7.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows4store:
@@ -1526,33 +1526,33 @@ rows3four:
 	FMOVQ.P 16(R1), F17
 	FMOVQ.P 16(R2), F18
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
-	WORD $0x4fb11342 // FMLA V17.S[1], V26.S4, V2.S4
-	WORD $0x4fb11363 // FMLA V17.S[1], V27.S4, V3.S4
-	WORD $0x4fb21344 // FMLA V18.S[1], V26.S4, V4.S4
-	WORD $0x4fb21365 // FMLA V18.S[1], V27.S4, V5.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
+	WORD $0x4fb11342 // fmla v2.4s, v26.4s, v17.s[1]
+	WORD $0x4fb11363 // fmla v3.4s, v27.4s, v17.s[1]
+	WORD $0x4fb21344 // fmla v4.4s, v26.4s, v18.s[1]
+	WORD $0x4fb21365 // fmla v5.4s, v27.4s, v18.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
-	WORD $0x4f911b82 // FMLA V17.S[2], V28.S4, V2.S4
-	WORD $0x4f911ba3 // FMLA V17.S[2], V29.S4, V3.S4
-	WORD $0x4f921b84 // FMLA V18.S[2], V28.S4, V4.S4
-	WORD $0x4f921ba5 // FMLA V18.S[2], V29.S4, V5.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
+	WORD $0x4f911b82 // fmla v2.4s, v28.4s, v17.s[2]
+	WORD $0x4f911ba3 // fmla v3.4s, v29.4s, v17.s[2]
+	WORD $0x4f921b84 // fmla v4.4s, v28.4s, v18.s[2]
+	WORD $0x4f921ba5 // fmla v5.4s, v29.4s, v18.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
-	WORD $0x4fb11bc2 // FMLA V17.S[3], V30.S4, V2.S4
-	WORD $0x4fb11be3 // FMLA V17.S[3], V31.S4, V3.S4
-	WORD $0x4fb21bc4 // FMLA V18.S[3], V30.S4, V4.S4
-	WORD $0x4fb21be5 // FMLA V18.S[3], V31.S4, V5.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
+	WORD $0x4fb11bc2 // fmla v2.4s, v30.4s, v17.s[3]
+	WORD $0x4fb11be3 // fmla v3.4s, v31.4s, v17.s[3]
+	WORD $0x4fb21bc4 // fmla v4.4s, v30.4s, v18.s[3]
+	WORD $0x4fb21be5 // fmla v5.4s, v31.4s, v18.s[3]
 	SUBS $4, R23, R23
 	BGE rows3four
 rows3rest:
@@ -1563,12 +1563,12 @@ rows3one:
 	FMOVS.P 4(R1), F17
 	FMOVS.P 4(R2), F18
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
-	WORD $0x4f921304 // FMLA V18.S[0], V24.S4, V4.S4
-	WORD $0x4f921325 // FMLA V18.S[0], V25.S4, V5.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
+	WORD $0x4f921304 // fmla v4.4s, v24.4s, v18.s[0]
+	WORD $0x4f921325 // fmla v5.4s, v25.4s, v18.s[0]
 	SUBS $1, R23, R23
 	BNE rows3one
 	B rows3sum
@@ -1580,23 +1580,23 @@ rows3step:
 	FMOVQ (R0), F16
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4fb01302 // FMLA V16.S[1], V24.S4, V2.S4
-	WORD $0x4fb01323 // FMLA V16.S[1], V25.S4, V3.S4
-	WORD $0x4f901b04 // FMLA V16.S[2], V24.S4, V4.S4
-	WORD $0x4f901b25 // FMLA V16.S[2], V25.S4, V5.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4fb01302 // fmla v2.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01323 // fmla v3.4s, v25.4s, v16.s[1]
+	WORD $0x4f901b04 // fmla v4.4s, v24.4s, v16.s[2]
+	WORD $0x4f901b25 // fmla v5.4s, v25.4s, v16.s[2]
 	SUBS $1, R23, R23
 	BNE rows3step
 rows3sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
-	WORD $0x6e30dc84 // FMUL V16.S4, V4.S4, V4.S4
-	WORD $0x6e30dca5 // FMUL V16.S4, V5.S4, V5.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
+	WORD $0x6e30dc84 // fmul v4.4s, v4.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -1607,16 +1607,16 @@ rows3sum:
 	BNE rows3part
 	CBZ R17, rows3store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911304 // FMLA V17.S[0], V24.S4, V4.S4
-	WORD $0x4f911325 // FMLA V17.S[0], V25.S4, V5.S4
+	WORD $0x4f911304 // fmla v4.4s, v24.4s, v17.s[0]
+	WORD $0x4f911325 // fmla v5.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows3store:
@@ -1699,25 +1699,25 @@ rows2four:
 	FMOVQ.P 16(R0), F16
 	FMOVQ.P 16(R1), F17
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
-	WORD $0x4fb11342 // FMLA V17.S[1], V26.S4, V2.S4
-	WORD $0x4fb11363 // FMLA V17.S[1], V27.S4, V3.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
+	WORD $0x4fb11342 // fmla v2.4s, v26.4s, v17.s[1]
+	WORD $0x4fb11363 // fmla v3.4s, v27.4s, v17.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
-	WORD $0x4f911b82 // FMLA V17.S[2], V28.S4, V2.S4
-	WORD $0x4f911ba3 // FMLA V17.S[2], V29.S4, V3.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
+	WORD $0x4f911b82 // fmla v2.4s, v28.4s, v17.s[2]
+	WORD $0x4f911ba3 // fmla v3.4s, v29.4s, v17.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
-	WORD $0x4fb11bc2 // FMLA V17.S[3], V30.S4, V2.S4
-	WORD $0x4fb11be3 // FMLA V17.S[3], V31.S4, V3.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
+	WORD $0x4fb11bc2 // fmla v2.4s, v30.4s, v17.s[3]
+	WORD $0x4fb11be3 // fmla v3.4s, v31.4s, v17.s[3]
 	SUBS $4, R23, R23
 	BGE rows2four
 rows2rest:
@@ -1727,10 +1727,10 @@ rows2one:
 	FMOVS.P 4(R0), F16
 	FMOVS.P 4(R1), F17
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	SUBS $1, R23, R23
 	BNE rows2one
 	B rows2sum
@@ -1742,19 +1742,19 @@ rows2step:
 	FMOVQ (R0), F16
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
-	WORD $0x4fb01302 // FMLA V16.S[1], V24.S4, V2.S4
-	WORD $0x4fb01323 // FMLA V16.S[1], V25.S4, V3.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
+	WORD $0x4fb01302 // fmla v2.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01323 // fmla v3.4s, v25.4s, v16.s[1]
 	SUBS $1, R23, R23
 	BNE rows2step
 rows2sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -1765,12 +1765,12 @@ rows2sum:
 	BNE rows2part
 	CBZ R17, rows2store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows2store:
@@ -1833,17 +1833,17 @@ rows1:
 rows1four:
 	FMOVQ.P 16(R0), F16
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
 	FLDPQ.P 32(R8), (F26, F27)
-	WORD $0x4fb01340 // FMLA V16.S[1], V26.S4, V0.S4
-	WORD $0x4fb01361 // FMLA V16.S[1], V27.S4, V1.S4
+	WORD $0x4fb01340 // fmla v0.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01361 // fmla v1.4s, v27.4s, v16.s[1]
 	FLDPQ.P 32(R8), (F28, F29)
-	WORD $0x4f901b80 // FMLA V16.S[2], V28.S4, V0.S4
-	WORD $0x4f901ba1 // FMLA V16.S[2], V29.S4, V1.S4
+	WORD $0x4f901b80 // fmla v0.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba1 // fmla v1.4s, v29.4s, v16.s[2]
 	FLDPQ.P 32(R8), (F30, F31)
-	WORD $0x4fb01bc0 // FMLA V16.S[3], V30.S4, V0.S4
-	WORD $0x4fb01be1 // FMLA V16.S[3], V31.S4, V1.S4
+	WORD $0x4fb01bc0 // fmla v0.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be1 // fmla v1.4s, v31.4s, v16.s[3]
 	SUBS $4, R23, R23
 	BGE rows1four
 rows1rest:
@@ -1852,8 +1852,8 @@ rows1rest:
 rows1one:
 	FMOVS.P 4(R0), F16
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
 	SUBS $1, R23, R23
 	BNE rows1one
 	B rows1sum
@@ -1865,15 +1865,15 @@ rows1step:
 	FMOVS (R0), F16
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
 	SUBS $1, R23, R23
 	BNE rows1step
 rows1sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -1884,8 +1884,8 @@ rows1sum:
 	BNE rows1part
 	CBZ R17, rows1store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 rows1store:
@@ -1943,53 +1943,53 @@ wide1:
 wide1four:
 	FMOVQ.P 16(R0), F16
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
 	FLDPQ.P 32(R9), (F26, F27)
-	WORD $0x4f901342 // FMLA V16.S[0], V26.S4, V2.S4
-	WORD $0x4f901363 // FMLA V16.S[0], V27.S4, V3.S4
+	WORD $0x4f901342 // fmla v2.4s, v26.4s, v16.s[0]
+	WORD $0x4f901363 // fmla v3.4s, v27.4s, v16.s[0]
 	FLDPQ.P 32(R10), (F28, F29)
-	WORD $0x4f901384 // FMLA V16.S[0], V28.S4, V4.S4
-	WORD $0x4f9013a5 // FMLA V16.S[0], V29.S4, V5.S4
+	WORD $0x4f901384 // fmla v4.4s, v28.4s, v16.s[0]
+	WORD $0x4f9013a5 // fmla v5.4s, v29.4s, v16.s[0]
 	FLDPQ.P 32(R11), (F30, F31)
-	WORD $0x4f9013c6 // FMLA V16.S[0], V30.S4, V6.S4
-	WORD $0x4f9013e7 // FMLA V16.S[0], V31.S4, V7.S4
+	WORD $0x4f9013c6 // fmla v6.4s, v30.4s, v16.s[0]
+	WORD $0x4f9013e7 // fmla v7.4s, v31.4s, v16.s[0]
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4fb01300 // FMLA V16.S[1], V24.S4, V0.S4
-	WORD $0x4fb01321 // FMLA V16.S[1], V25.S4, V1.S4
+	WORD $0x4fb01300 // fmla v0.4s, v24.4s, v16.s[1]
+	WORD $0x4fb01321 // fmla v1.4s, v25.4s, v16.s[1]
 	FLDPQ.P 32(R9), (F26, F27)
-	WORD $0x4fb01342 // FMLA V16.S[1], V26.S4, V2.S4
-	WORD $0x4fb01363 // FMLA V16.S[1], V27.S4, V3.S4
+	WORD $0x4fb01342 // fmla v2.4s, v26.4s, v16.s[1]
+	WORD $0x4fb01363 // fmla v3.4s, v27.4s, v16.s[1]
 	FLDPQ.P 32(R10), (F28, F29)
-	WORD $0x4fb01384 // FMLA V16.S[1], V28.S4, V4.S4
-	WORD $0x4fb013a5 // FMLA V16.S[1], V29.S4, V5.S4
+	WORD $0x4fb01384 // fmla v4.4s, v28.4s, v16.s[1]
+	WORD $0x4fb013a5 // fmla v5.4s, v29.4s, v16.s[1]
 	FLDPQ.P 32(R11), (F30, F31)
-	WORD $0x4fb013c6 // FMLA V16.S[1], V30.S4, V6.S4
-	WORD $0x4fb013e7 // FMLA V16.S[1], V31.S4, V7.S4
+	WORD $0x4fb013c6 // fmla v6.4s, v30.4s, v16.s[1]
+	WORD $0x4fb013e7 // fmla v7.4s, v31.4s, v16.s[1]
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901b00 // FMLA V16.S[2], V24.S4, V0.S4
-	WORD $0x4f901b21 // FMLA V16.S[2], V25.S4, V1.S4
+	WORD $0x4f901b00 // fmla v0.4s, v24.4s, v16.s[2]
+	WORD $0x4f901b21 // fmla v1.4s, v25.4s, v16.s[2]
 	FLDPQ.P 32(R9), (F26, F27)
-	WORD $0x4f901b42 // FMLA V16.S[2], V26.S4, V2.S4
-	WORD $0x4f901b63 // FMLA V16.S[2], V27.S4, V3.S4
+	WORD $0x4f901b42 // fmla v2.4s, v26.4s, v16.s[2]
+	WORD $0x4f901b63 // fmla v3.4s, v27.4s, v16.s[2]
 	FLDPQ.P 32(R10), (F28, F29)
-	WORD $0x4f901b84 // FMLA V16.S[2], V28.S4, V4.S4
-	WORD $0x4f901ba5 // FMLA V16.S[2], V29.S4, V5.S4
+	WORD $0x4f901b84 // fmla v4.4s, v28.4s, v16.s[2]
+	WORD $0x4f901ba5 // fmla v5.4s, v29.4s, v16.s[2]
 	FLDPQ.P 32(R11), (F30, F31)
-	WORD $0x4f901bc6 // FMLA V16.S[2], V30.S4, V6.S4
-	WORD $0x4f901be7 // FMLA V16.S[2], V31.S4, V7.S4
+	WORD $0x4f901bc6 // fmla v6.4s, v30.4s, v16.s[2]
+	WORD $0x4f901be7 // fmla v7.4s, v31.4s, v16.s[2]
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4fb01b00 // FMLA V16.S[3], V24.S4, V0.S4
-	WORD $0x4fb01b21 // FMLA V16.S[3], V25.S4, V1.S4
+	WORD $0x4fb01b00 // fmla v0.4s, v24.4s, v16.s[3]
+	WORD $0x4fb01b21 // fmla v1.4s, v25.4s, v16.s[3]
 	FLDPQ.P 32(R9), (F26, F27)
-	WORD $0x4fb01b42 // FMLA V16.S[3], V26.S4, V2.S4
-	WORD $0x4fb01b63 // FMLA V16.S[3], V27.S4, V3.S4
+	WORD $0x4fb01b42 // fmla v2.4s, v26.4s, v16.s[3]
+	WORD $0x4fb01b63 // fmla v3.4s, v27.4s, v16.s[3]
 	FLDPQ.P 32(R10), (F28, F29)
-	WORD $0x4fb01b84 // FMLA V16.S[3], V28.S4, V4.S4
-	WORD $0x4fb01ba5 // FMLA V16.S[3], V29.S4, V5.S4
+	WORD $0x4fb01b84 // fmla v4.4s, v28.4s, v16.s[3]
+	WORD $0x4fb01ba5 // fmla v5.4s, v29.4s, v16.s[3]
 	FLDPQ.P 32(R11), (F30, F31)
-	WORD $0x4fb01bc6 // FMLA V16.S[3], V30.S4, V6.S4
-	WORD $0x4fb01be7 // FMLA V16.S[3], V31.S4, V7.S4
+	WORD $0x4fb01bc6 // fmla v6.4s, v30.4s, v16.s[3]
+	WORD $0x4fb01be7 // fmla v7.4s, v31.4s, v16.s[3]
 	SUBS $4, R23, R23
 	BGE wide1four
 wide1rest:
@@ -1998,17 +1998,17 @@ wide1rest:
 wide1one:
 	FMOVS.P 4(R0), F16
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
 	FLDPQ.P 32(R9), (F26, F27)
-	WORD $0x4f901342 // FMLA V16.S[0], V26.S4, V2.S4
-	WORD $0x4f901363 // FMLA V16.S[0], V27.S4, V3.S4
+	WORD $0x4f901342 // fmla v2.4s, v26.4s, v16.s[0]
+	WORD $0x4f901363 // fmla v3.4s, v27.4s, v16.s[0]
 	FLDPQ.P 32(R10), (F28, F29)
-	WORD $0x4f901384 // FMLA V16.S[0], V28.S4, V4.S4
-	WORD $0x4f9013a5 // FMLA V16.S[0], V29.S4, V5.S4
+	WORD $0x4f901384 // fmla v4.4s, v28.4s, v16.s[0]
+	WORD $0x4f9013a5 // fmla v5.4s, v29.4s, v16.s[0]
 	FLDPQ.P 32(R11), (F30, F31)
-	WORD $0x4f9013c6 // FMLA V16.S[0], V30.S4, V6.S4
-	WORD $0x4f9013e7 // FMLA V16.S[0], V31.S4, V7.S4
+	WORD $0x4f9013c6 // fmla v6.4s, v30.4s, v16.s[0]
+	WORD $0x4f9013e7 // fmla v7.4s, v31.4s, v16.s[0]
 	SUBS $1, R23, R23
 	BNE wide1one
 	B wide1sum
@@ -2020,30 +2020,30 @@ wide1step:
 	FMOVS (R0), F16
 	ADD R13, R0, R0
 	FLDPQ.P 32(R8), (F24, F25)
-	WORD $0x4f901300 // FMLA V16.S[0], V24.S4, V0.S4
-	WORD $0x4f901321 // FMLA V16.S[0], V25.S4, V1.S4
+	WORD $0x4f901300 // fmla v0.4s, v24.4s, v16.s[0]
+	WORD $0x4f901321 // fmla v1.4s, v25.4s, v16.s[0]
 	FLDPQ.P 32(R9), (F26, F27)
-	WORD $0x4f901342 // FMLA V16.S[0], V26.S4, V2.S4
-	WORD $0x4f901363 // FMLA V16.S[0], V27.S4, V3.S4
+	WORD $0x4f901342 // fmla v2.4s, v26.4s, v16.s[0]
+	WORD $0x4f901363 // fmla v3.4s, v27.4s, v16.s[0]
 	FLDPQ.P 32(R10), (F28, F29)
-	WORD $0x4f901384 // FMLA V16.S[0], V28.S4, V4.S4
-	WORD $0x4f9013a5 // FMLA V16.S[0], V29.S4, V5.S4
+	WORD $0x4f901384 // fmla v4.4s, v28.4s, v16.s[0]
+	WORD $0x4f9013a5 // fmla v5.4s, v29.4s, v16.s[0]
 	FLDPQ.P 32(R11), (F30, F31)
-	WORD $0x4f9013c6 // FMLA V16.S[0], V30.S4, V6.S4
-	WORD $0x4f9013e7 // FMLA V16.S[0], V31.S4, V7.S4
+	WORD $0x4f9013c6 // fmla v6.4s, v30.4s, v16.s[0]
+	WORD $0x4f9013e7 // fmla v7.4s, v31.4s, v16.s[0]
 	SUBS $1, R23, R23
 	BNE wide1step
 wide1sum:
 	FMOVS tile_alpha(R19), F16
 	VDUP V16.S[0], V16.S4
-	WORD $0x6e30dc00 // FMUL V16.S4, V0.S4, V0.S4
-	WORD $0x6e30dc21 // FMUL V16.S4, V1.S4, V1.S4
-	WORD $0x6e30dc42 // FMUL V16.S4, V2.S4, V2.S4
-	WORD $0x6e30dc63 // FMUL V16.S4, V3.S4, V3.S4
-	WORD $0x6e30dc84 // FMUL V16.S4, V4.S4, V4.S4
-	WORD $0x6e30dca5 // FMUL V16.S4, V5.S4, V5.S4
-	WORD $0x6e30dcc6 // FMUL V16.S4, V6.S4, V6.S4
-	WORD $0x6e30dce7 // FMUL V16.S4, V7.S4, V7.S4
+	WORD $0x6e30dc00 // fmul v0.4s, v0.4s, v16.4s
+	WORD $0x6e30dc21 // fmul v1.4s, v1.4s, v16.4s
+	WORD $0x6e30dc42 // fmul v2.4s, v2.4s, v16.4s
+	WORD $0x6e30dc63 // fmul v3.4s, v3.4s, v16.4s
+	WORD $0x6e30dc84 // fmul v4.4s, v4.4s, v16.4s
+	WORD $0x6e30dca5 // fmul v5.4s, v5.4s, v16.4s
+	WORD $0x6e30dcc6 // fmul v6.4s, v6.4s, v16.4s
+	WORD $0x6e30dce7 // fmul v7.4s, v7.4s, v16.4s
 	MOVD tile_ldc(R19), R24
 	LSL $2, R24, R24
 	MOVWU tile_beta(R19), R17
@@ -2052,17 +2052,17 @@ wide1sum:
 	MOVD R21, R0
 	CBZ R17, wide1store
 	FLDPQ 0(R0), (F24, F25)
-	WORD $0x4f911300 // FMLA V17.S[0], V24.S4, V0.S4
-	WORD $0x4f911321 // FMLA V17.S[0], V25.S4, V1.S4
+	WORD $0x4f911300 // fmla v0.4s, v24.4s, v17.s[0]
+	WORD $0x4f911321 // fmla v1.4s, v25.4s, v17.s[0]
 	FLDPQ 32(R0), (F24, F25)
-	WORD $0x4f911302 // FMLA V17.S[0], V24.S4, V2.S4
-	WORD $0x4f911323 // FMLA V17.S[0], V25.S4, V3.S4
+	WORD $0x4f911302 // fmla v2.4s, v24.4s, v17.s[0]
+	WORD $0x4f911323 // fmla v3.4s, v25.4s, v17.s[0]
 	FLDPQ 64(R0), (F24, F25)
-	WORD $0x4f911304 // FMLA V17.S[0], V24.S4, V4.S4
-	WORD $0x4f911325 // FMLA V17.S[0], V25.S4, V5.S4
+	WORD $0x4f911304 // fmla v4.4s, v24.4s, v17.s[0]
+	WORD $0x4f911325 // fmla v5.4s, v25.4s, v17.s[0]
 	FLDPQ 96(R0), (F24, F25)
-	WORD $0x4f911306 // FMLA V17.S[0], V24.S4, V6.S4
-	WORD $0x4f911327 // FMLA V17.S[0], V25.S4, V7.S4
+	WORD $0x4f911306 // fmla v6.4s, v24.4s, v17.s[0]
+	WORD $0x4f911327 // fmla v7.4s, v25.4s, v17.s[0]
 	ADD R24, R0, R0
 	MOVD R21, R0
 wide1store:

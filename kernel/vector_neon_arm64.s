@@ -15,13 +15,13 @@ TEXT ·sumSquaresNEONAsm(SB), NOSPLIT, $0-24
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R0), F4
-	WORD $0x4e24cc80 // FMLA V4.S4, V4.S4, V0.S4
+	WORD $0x4e24cc80 // fmla v0.4s, v4.4s, v4.4s
 	FMOVQ 16(R0), F4
-	WORD $0x4e24cc81 // FMLA V4.S4, V4.S4, V1.S4
+	WORD $0x4e24cc81 // fmla v1.4s, v4.4s, v4.4s
 	FMOVQ 32(R0), F4
-	WORD $0x4e24cc82 // FMLA V4.S4, V4.S4, V2.S4
+	WORD $0x4e24cc82 // fmla v2.4s, v4.4s, v4.4s
 	FMOVQ 48(R0), F4
-	WORD $0x4e24cc83 // FMLA V4.S4, V4.S4, V3.S4
+	WORD $0x4e24cc83 // fmla v3.4s, v4.4s, v4.4s
 	ADD $64, R0
 	SUBS $16, R8
 	BGE whole
@@ -32,7 +32,7 @@ wholeEnd:
 	BLT singleEnd
 single:
 	FMOVQ 0(R0), F4
-	WORD $0x4e24cc80 // FMLA V4.S4, V4.S4, V0.S4
+	WORD $0x4e24cc80 // fmla v0.4s, v4.4s, v4.4s
 	ADD $16, R0
 	SUBS $4, R8
 	BGE single
@@ -44,7 +44,7 @@ singleEnd:
 element:
 	FMOVS (R0), F4
 	VMOV V0.B16, V5.B16
-	WORD $0x4e24cc85 // FMLA V4.S4, V4.S4, V5.S4
+	WORD $0x4e24cc85 // fmla v5.4s, v4.4s, v4.4s
 	VMOV V5.S[0], V0.S[0]
 	ADD $4, R0
 	SUBS $1, R8
@@ -53,13 +53,13 @@ elementEnd:
 	ADDS $1, R8
 	BEQ done
 done:
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
-	WORD $0x4e20d440 // FADD V0.S4, V2.S4, V0.S4
-	WORD $0x4e20d460 // FADD V0.S4, V3.S4, V0.S4
-	WORD $0x0e61781f // FCVTL S2 to D2
-	WORD $0x4e617800 // FCVTL2 S4 to D2
-	WORD $0x4e7fd400 // FADD D2
-	WORD $0x7e70d800 // FADDP D2 to scalar
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
+	WORD $0x4e20d440 // fadd v0.4s, v2.4s, v0.4s
+	WORD $0x4e20d460 // fadd v0.4s, v3.4s, v0.4s
+	WORD $0x0e61781f // fcvtl v31.2d, v0.2s
+	WORD $0x4e617800 // fcvtl2 v0.2d, v0.4s
+	WORD $0x4e7fd400 // fadd v0.2d, v0.2d, v31.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
 	FMOVD F0, ret+16(FP)
 	RET
 
@@ -77,16 +77,16 @@ TEXT ·dotNEONAsm(SB), NOSPLIT, $0-32
 whole:
 	FMOVQ 0(R0), F4
 	FMOVQ 0(R1), F5
-	WORD $0x4e25cc80 // FMLA V5.S4, V4.S4, V0.S4
+	WORD $0x4e25cc80 // fmla v0.4s, v4.4s, v5.4s
 	FMOVQ 16(R0), F5
 	FMOVQ 16(R1), F4
-	WORD $0x4e24cca1 // FMLA V4.S4, V5.S4, V1.S4
+	WORD $0x4e24cca1 // fmla v1.4s, v5.4s, v4.4s
 	FMOVQ 32(R0), F4
 	FMOVQ 32(R1), F5
-	WORD $0x4e25cc82 // FMLA V5.S4, V4.S4, V2.S4
+	WORD $0x4e25cc82 // fmla v2.4s, v4.4s, v5.4s
 	FMOVQ 48(R0), F5
 	FMOVQ 48(R1), F4
-	WORD $0x4e24cca3 // FMLA V4.S4, V5.S4, V3.S4
+	WORD $0x4e24cca3 // fmla v3.4s, v5.4s, v4.4s
 	ADD $64, R0
 	ADD $64, R1
 	SUBS $16, R8
@@ -99,7 +99,7 @@ wholeEnd:
 single:
 	FMOVQ 0(R0), F4
 	FMOVQ 0(R1), F5
-	WORD $0x4e25cc80 // FMLA V5.S4, V4.S4, V0.S4
+	WORD $0x4e25cc80 // fmla v0.4s, v4.4s, v5.4s
 	ADD $16, R0
 	ADD $16, R1
 	SUBS $4, R8
@@ -113,7 +113,7 @@ element:
 	FMOVS (R0), F5
 	FMOVS (R1), F4
 	VMOV V0.B16, V6.B16
-	WORD $0x4e24cca6 // FMLA V4.S4, V5.S4, V6.S4
+	WORD $0x4e24cca6 // fmla v6.4s, v5.4s, v4.4s
 	VMOV V6.S[0], V0.S[0]
 	ADD $4, R0
 	ADD $4, R1
@@ -123,13 +123,13 @@ elementEnd:
 	ADDS $1, R8
 	BEQ done
 done:
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
-	WORD $0x4e20d440 // FADD V0.S4, V2.S4, V0.S4
-	WORD $0x4e20d460 // FADD V0.S4, V3.S4, V0.S4
-	WORD $0x0e61781f // FCVTL S2 to D2
-	WORD $0x4e617800 // FCVTL2 S4 to D2
-	WORD $0x4e7fd400 // FADD D2
-	WORD $0x7e70d800 // FADDP D2 to scalar
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
+	WORD $0x4e20d440 // fadd v0.4s, v2.4s, v0.4s
+	WORD $0x4e20d460 // fadd v0.4s, v3.4s, v0.4s
+	WORD $0x0e61781f // fcvtl v31.2d, v0.2s
+	WORD $0x4e617800 // fcvtl2 v0.2d, v0.4s
+	WORD $0x4e7fd400 // fadd v0.2d, v0.2d, v31.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
 	FMOVD F0, ret+24(FP)
 	RET
 
@@ -149,13 +149,13 @@ TEXT ·maximumNEONAsm(SB), NOSPLIT, $0-20
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R0), F4
-	WORD $0x4e20f480 // FMAX V0.S4, V4.S4, V0.S4
+	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	FMOVQ 16(R0), F4
-	WORD $0x4e21f481 // FMAX V1.S4, V4.S4, V1.S4
+	WORD $0x4e21f481 // fmax v1.4s, v4.4s, v1.4s
 	FMOVQ 32(R0), F4
-	WORD $0x4e22f482 // FMAX V2.S4, V4.S4, V2.S4
+	WORD $0x4e22f482 // fmax v2.4s, v4.4s, v2.4s
 	FMOVQ 48(R0), F4
-	WORD $0x4e23f483 // FMAX V3.S4, V4.S4, V3.S4
+	WORD $0x4e23f483 // fmax v3.4s, v4.4s, v3.4s
 	ADD $64, R0
 	SUBS $16, R8
 	BGE whole
@@ -166,7 +166,7 @@ wholeEnd:
 	BLT singleEnd
 single:
 	FMOVQ 0(R0), F4
-	WORD $0x4e20f480 // FMAX V0.S4, V4.S4, V0.S4
+	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	ADD $16, R0
 	SUBS $4, R8
 	BGE single
@@ -177,7 +177,7 @@ singleEnd:
 	BLT elementEnd
 element:
 	FMOVS (R0), F4
-	WORD $0x4e20f485 // FMAX V0.S4, V4.S4, V5.S4
+	WORD $0x4e20f485 // fmax v5.4s, v4.4s, v0.4s
 	VMOV V5.S[0], V0.S[0]
 	ADD $4, R0
 	SUBS $1, R8
@@ -186,10 +186,10 @@ elementEnd:
 	ADDS $1, R8
 	BEQ done
 done:
-	WORD $0x4e20f420 // FMAX V0.S4, V1.S4, V0.S4
-	WORD $0x4e20f440 // FMAX V0.S4, V2.S4, V0.S4
-	WORD $0x4e20f460 // FMAX V0.S4, V3.S4, V0.S4
-	WORD $0x6e30f800 // FMAXV S4 to scalar
+	WORD $0x4e20f420 // fmax v0.4s, v1.4s, v0.4s
+	WORD $0x4e20f440 // fmax v0.4s, v2.4s, v0.4s
+	WORD $0x4e20f460 // fmax v0.4s, v3.4s, v0.4s
+	WORD $0x6e30f800 // fmaxv s0, v0.4s
 	FMOVS F0, ret+16(FP)
 	RET
 
@@ -203,11 +203,11 @@ TEXT ·addNEONAsm(SB), NOSPLIT, $0-24
 whole:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
-	WORD $0x4e21d401 // FADD V1.S4, V0.S4, V1.S4
+	WORD $0x4e21d401 // fadd v1.4s, v0.4s, v1.4s
 	FMOVQ F1, 0(R0)
 	FMOVQ 16(R0), F1
 	FMOVQ 16(R1), F0
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
 	FMOVQ F0, 16(R0)
 	ADD $32, R0
 	ADD $32, R1
@@ -221,7 +221,7 @@ wholeEnd:
 single:
 	FMOVQ 0(R0), F0
 	FMOVQ 0(R1), F1
-	WORD $0x4e21d401 // FADD V1.S4, V0.S4, V1.S4
+	WORD $0x4e21d401 // fadd v1.4s, v0.4s, v1.4s
 	FMOVQ F1, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -235,7 +235,7 @@ singleEnd:
 element:
 	FMOVS (R0), F1
 	FMOVS (R1), F0
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
 	FMOVS F0, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -258,10 +258,10 @@ TEXT ·scaleNEONAsm(SB), NOSPLIT, $0-28
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R1), F1
-	WORD $0x6e21dc01 // FMUL V1.S4, V0.S4, V1.S4
+	WORD $0x6e21dc01 // fmul v1.4s, v0.4s, v1.4s
 	FMOVQ F1, 0(R0)
 	FMOVQ 16(R1), F1
-	WORD $0x6e21dc01 // FMUL V1.S4, V0.S4, V1.S4
+	WORD $0x6e21dc01 // fmul v1.4s, v0.4s, v1.4s
 	FMOVQ F1, 16(R0)
 	ADD $32, R0
 	ADD $32, R1
@@ -274,7 +274,7 @@ wholeEnd:
 	BLT singleEnd
 single:
 	FMOVQ 0(R1), F1
-	WORD $0x6e21dc01 // FMUL V1.S4, V0.S4, V1.S4
+	WORD $0x6e21dc01 // fmul v1.4s, v0.4s, v1.4s
 	FMOVQ F1, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -287,7 +287,7 @@ singleEnd:
 	BLT elementEnd
 element:
 	FMOVS (R1), F1
-	WORD $0x6e21dc01 // FMUL V1.S4, V0.S4, V1.S4
+	WORD $0x6e21dc01 // fmul v1.4s, v0.4s, v1.4s
 	FMOVS F1, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -311,11 +311,11 @@ TEXT ·axpyNEONAsm(SB), NOSPLIT, $0-28
 whole:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R0), F2
-	WORD $0x4e21cc02 // FMLA V1.S4, V0.S4, V2.S4
+	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
 	FMOVQ F2, 0(R0)
 	FMOVQ 16(R1), F2
 	FMOVQ 16(R0), F1
-	WORD $0x4e22cc01 // FMLA V2.S4, V0.S4, V1.S4
+	WORD $0x4e22cc01 // fmla v1.4s, v0.4s, v2.4s
 	FMOVQ F1, 16(R0)
 	ADD $32, R0
 	ADD $32, R1
@@ -329,7 +329,7 @@ wholeEnd:
 single:
 	FMOVQ 0(R1), F1
 	FMOVQ 0(R0), F2
-	WORD $0x4e21cc02 // FMLA V1.S4, V0.S4, V2.S4
+	WORD $0x4e21cc02 // fmla v2.4s, v0.4s, v1.4s
 	FMOVQ F2, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -343,7 +343,7 @@ singleEnd:
 element:
 	FMOVS (R1), F2
 	FMOVS (R0), F1
-	WORD $0x4e22cc01 // FMLA V2.S4, V0.S4, V1.S4
+	WORD $0x4e22cc01 // fmla v1.4s, v0.4s, v2.4s
 	FMOVS F1, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -372,23 +372,23 @@ TEXT ·scaleDotNEONAsm(SB), NOSPLIT, $0-48
 whole:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R2), F6
-	WORD $0x4e26cca0 // FMLA V6.S4, V5.S4, V0.S4
-	WORD $0x6e25dc85 // FMUL V5.S4, V4.S4, V5.S4
+	WORD $0x4e26cca0 // fmla v0.4s, v5.4s, v6.4s
+	WORD $0x6e25dc85 // fmul v5.4s, v4.4s, v5.4s
 	FMOVQ F5, 0(R0)
 	FMOVQ 16(R1), F5
 	FMOVQ 16(R2), F6
-	WORD $0x4e26cca1 // FMLA V6.S4, V5.S4, V1.S4
-	WORD $0x6e25dc85 // FMUL V5.S4, V4.S4, V5.S4
+	WORD $0x4e26cca1 // fmla v1.4s, v5.4s, v6.4s
+	WORD $0x6e25dc85 // fmul v5.4s, v4.4s, v5.4s
 	FMOVQ F5, 16(R0)
 	FMOVQ 32(R1), F5
 	FMOVQ 32(R2), F6
-	WORD $0x4e26cca2 // FMLA V6.S4, V5.S4, V2.S4
-	WORD $0x6e25dc85 // FMUL V5.S4, V4.S4, V5.S4
+	WORD $0x4e26cca2 // fmla v2.4s, v5.4s, v6.4s
+	WORD $0x6e25dc85 // fmul v5.4s, v4.4s, v5.4s
 	FMOVQ F5, 32(R0)
 	FMOVQ 48(R1), F5
 	FMOVQ 48(R2), F6
-	WORD $0x4e26cca3 // FMLA V6.S4, V5.S4, V3.S4
-	WORD $0x6e25dc85 // FMUL V5.S4, V4.S4, V5.S4
+	WORD $0x4e26cca3 // fmla v3.4s, v5.4s, v6.4s
+	WORD $0x6e25dc85 // fmul v5.4s, v4.4s, v5.4s
 	FMOVQ F5, 48(R0)
 	ADD $64, R0
 	ADD $64, R1
@@ -403,8 +403,8 @@ wholeEnd:
 single:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R2), F6
-	WORD $0x4e26cca0 // FMLA V6.S4, V5.S4, V0.S4
-	WORD $0x6e25dc85 // FMUL V5.S4, V4.S4, V5.S4
+	WORD $0x4e26cca0 // fmla v0.4s, v5.4s, v6.4s
+	WORD $0x6e25dc85 // fmul v5.4s, v4.4s, v5.4s
 	FMOVQ F5, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -420,9 +420,9 @@ element:
 	FMOVS (R1), F5
 	FMOVS (R2), F6
 	VMOV V0.B16, V7.B16
-	WORD $0x4e26cca7 // FMLA V6.S4, V5.S4, V7.S4
+	WORD $0x4e26cca7 // fmla v7.4s, v5.4s, v6.4s
 	VMOV V7.S[0], V0.S[0]
-	WORD $0x6e25dc85 // FMUL V5.S4, V4.S4, V5.S4
+	WORD $0x6e25dc85 // fmul v5.4s, v4.4s, v5.4s
 	FMOVS F5, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -433,13 +433,13 @@ elementEnd:
 	ADDS $1, R8
 	BEQ done
 done:
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
-	WORD $0x4e20d440 // FADD V0.S4, V2.S4, V0.S4
-	WORD $0x4e20d460 // FADD V0.S4, V3.S4, V0.S4
-	WORD $0x0e61781f // FCVTL S2 to D2
-	WORD $0x4e617800 // FCVTL2 S4 to D2
-	WORD $0x4e7fd400 // FADD D2
-	WORD $0x7e70d800 // FADDP D2 to scalar
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
+	WORD $0x4e20d440 // fadd v0.4s, v2.4s, v0.4s
+	WORD $0x4e20d460 // fadd v0.4s, v3.4s, v0.4s
+	WORD $0x0e61781f // fcvtl v31.2d, v0.2s
+	WORD $0x4e617800 // fcvtl2 v0.2d, v0.4s
+	WORD $0x4e7fd400 // fadd v0.2d, v0.2d, v31.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
 	FMOVD F0, ret+40(FP)
 	RET
 
@@ -456,13 +456,13 @@ TEXT ·normApplyNEONAsm(SB), NOSPLIT, $0-36
 whole:
 	FMOVQ 0(R2), F1
 	FMOVQ 0(R1), F2
-	WORD $0x6e20dc42 // FMUL V0.S4, V2.S4, V2.S4
-	WORD $0x6e22dc22 // FMUL V2.S4, V1.S4, V2.S4
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	WORD $0x6e22dc22 // fmul v2.4s, v1.4s, v2.4s
 	FMOVQ F2, 0(R0)
 	FMOVQ 16(R2), F2
 	FMOVQ 16(R1), F1
-	WORD $0x6e20dc21 // FMUL V0.S4, V1.S4, V1.S4
-	WORD $0x6e21dc41 // FMUL V1.S4, V2.S4, V1.S4
+	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
 	FMOVQ F1, 16(R0)
 	ADD $32, R0
 	ADD $32, R1
@@ -477,8 +477,8 @@ wholeEnd:
 single:
 	FMOVQ 0(R2), F1
 	FMOVQ 0(R1), F2
-	WORD $0x6e20dc42 // FMUL V0.S4, V2.S4, V2.S4
-	WORD $0x6e22dc22 // FMUL V2.S4, V1.S4, V2.S4
+	WORD $0x6e20dc42 // fmul v2.4s, v2.4s, v0.4s
+	WORD $0x6e22dc22 // fmul v2.4s, v1.4s, v2.4s
 	FMOVQ F2, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -493,8 +493,8 @@ singleEnd:
 element:
 	FMOVS (R2), F2
 	FMOVS (R1), F1
-	WORD $0x6e20dc21 // FMUL V0.S4, V1.S4, V1.S4
-	WORD $0x6e21dc41 // FMUL V1.S4, V2.S4, V1.S4
+	WORD $0x6e20dc21 // fmul v1.4s, v1.4s, v0.4s
+	WORD $0x6e21dc41 // fmul v1.4s, v2.4s, v1.4s
 	FMOVS F1, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -525,39 +525,39 @@ TEXT ·normGradSumNEONAsm(SB), NOSPLIT, $0-56
 whole:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R2), F6
-	WORD $0x6e24dcc6 // FMUL V4.S4, V6.S4, V6.S4
-	WORD $0x6e26dca6 // FMUL V6.S4, V5.S4, V6.S4
+	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
+	WORD $0x6e26dca6 // fmul v6.4s, v5.4s, v6.4s
 	FMOVQ 0(R3), F5
-	WORD $0x4e26cca0 // FMLA V6.S4, V5.S4, V0.S4
+	WORD $0x4e26cca0 // fmla v0.4s, v5.4s, v6.4s
 	FMOVQ 0(R0), F5
-	WORD $0x4e26d4a6 // FADD V6.S4, V5.S4, V6.S4
+	WORD $0x4e26d4a6 // fadd v6.4s, v5.4s, v6.4s
 	FMOVQ F6, 0(R0)
 	FMOVQ 16(R1), F6
 	FMOVQ 16(R2), F5
-	WORD $0x6e24dca5 // FMUL V4.S4, V5.S4, V5.S4
-	WORD $0x6e25dcc5 // FMUL V5.S4, V6.S4, V5.S4
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
 	FMOVQ 16(R3), F6
-	WORD $0x4e25ccc1 // FMLA V5.S4, V6.S4, V1.S4
+	WORD $0x4e25ccc1 // fmla v1.4s, v6.4s, v5.4s
 	FMOVQ 16(R0), F6
-	WORD $0x4e25d4c5 // FADD V5.S4, V6.S4, V5.S4
+	WORD $0x4e25d4c5 // fadd v5.4s, v6.4s, v5.4s
 	FMOVQ F5, 16(R0)
 	FMOVQ 32(R1), F5
 	FMOVQ 32(R2), F6
-	WORD $0x6e24dcc6 // FMUL V4.S4, V6.S4, V6.S4
-	WORD $0x6e26dca6 // FMUL V6.S4, V5.S4, V6.S4
+	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
+	WORD $0x6e26dca6 // fmul v6.4s, v5.4s, v6.4s
 	FMOVQ 32(R3), F5
-	WORD $0x4e26cca2 // FMLA V6.S4, V5.S4, V2.S4
+	WORD $0x4e26cca2 // fmla v2.4s, v5.4s, v6.4s
 	FMOVQ 32(R0), F5
-	WORD $0x4e26d4a6 // FADD V6.S4, V5.S4, V6.S4
+	WORD $0x4e26d4a6 // fadd v6.4s, v5.4s, v6.4s
 	FMOVQ F6, 32(R0)
 	FMOVQ 48(R1), F6
 	FMOVQ 48(R2), F5
-	WORD $0x6e24dca5 // FMUL V4.S4, V5.S4, V5.S4
-	WORD $0x6e25dcc5 // FMUL V5.S4, V6.S4, V5.S4
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
 	FMOVQ 48(R3), F6
-	WORD $0x4e25ccc3 // FMLA V5.S4, V6.S4, V3.S4
+	WORD $0x4e25ccc3 // fmla v3.4s, v6.4s, v5.4s
 	FMOVQ 48(R0), F6
-	WORD $0x4e25d4c5 // FADD V5.S4, V6.S4, V5.S4
+	WORD $0x4e25d4c5 // fadd v5.4s, v6.4s, v5.4s
 	FMOVQ F5, 48(R0)
 	ADD $64, R0
 	ADD $64, R1
@@ -573,12 +573,12 @@ wholeEnd:
 single:
 	FMOVQ 0(R1), F5
 	FMOVQ 0(R2), F6
-	WORD $0x6e24dcc6 // FMUL V4.S4, V6.S4, V6.S4
-	WORD $0x6e26dca6 // FMUL V6.S4, V5.S4, V6.S4
+	WORD $0x6e24dcc6 // fmul v6.4s, v6.4s, v4.4s
+	WORD $0x6e26dca6 // fmul v6.4s, v5.4s, v6.4s
 	FMOVQ 0(R3), F5
-	WORD $0x4e26cca0 // FMLA V6.S4, V5.S4, V0.S4
+	WORD $0x4e26cca0 // fmla v0.4s, v5.4s, v6.4s
 	FMOVQ 0(R0), F5
-	WORD $0x4e26d4a6 // FADD V6.S4, V5.S4, V6.S4
+	WORD $0x4e26d4a6 // fadd v6.4s, v5.4s, v6.4s
 	FMOVQ F6, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -594,14 +594,14 @@ singleEnd:
 element:
 	FMOVS (R1), F6
 	FMOVS (R2), F5
-	WORD $0x6e24dca5 // FMUL V4.S4, V5.S4, V5.S4
-	WORD $0x6e25dcc5 // FMUL V5.S4, V6.S4, V5.S4
+	WORD $0x6e24dca5 // fmul v5.4s, v5.4s, v4.4s
+	WORD $0x6e25dcc5 // fmul v5.4s, v6.4s, v5.4s
 	FMOVS (R3), F6
 	VMOV V0.B16, V7.B16
-	WORD $0x4e25ccc7 // FMLA V5.S4, V6.S4, V7.S4
+	WORD $0x4e25ccc7 // fmla v7.4s, v6.4s, v5.4s
 	VMOV V7.S[0], V0.S[0]
 	FMOVS (R0), F6
-	WORD $0x4e25d4c5 // FADD V5.S4, V6.S4, V5.S4
+	WORD $0x4e25d4c5 // fadd v5.4s, v6.4s, v5.4s
 	FMOVS F5, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -613,13 +613,13 @@ elementEnd:
 	ADDS $1, R8
 	BEQ done
 done:
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
-	WORD $0x4e20d440 // FADD V0.S4, V2.S4, V0.S4
-	WORD $0x4e20d460 // FADD V0.S4, V3.S4, V0.S4
-	WORD $0x0e61781f // FCVTL S2 to D2
-	WORD $0x4e617800 // FCVTL2 S4 to D2
-	WORD $0x4e7fd400 // FADD D2
-	WORD $0x7e70d800 // FADDP D2 to scalar
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
+	WORD $0x4e20d440 // fadd v0.4s, v2.4s, v0.4s
+	WORD $0x4e20d460 // fadd v0.4s, v3.4s, v0.4s
+	WORD $0x0e61781f // fcvtl v31.2d, v0.2s
+	WORD $0x4e617800 // fcvtl2 v0.2d, v0.4s
+	WORD $0x4e7fd400 // fadd v0.2d, v0.2d, v31.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
 	FMOVD F0, ret+48(FP)
 	RET
 
@@ -640,16 +640,16 @@ whole:
 	FMOVQ 0(R2), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
-	WORD $0x6e24dc64 // FMUL V4.S4, V3.S4, V4.S4
-	WORD $0x4ea1cc44 // FMLS V1.S4, V2.S4, V4.S4
-	WORD $0x6e24dc04 // FMUL V4.S4, V0.S4, V4.S4
+	WORD $0x6e24dc64 // fmul v4.4s, v3.4s, v4.4s
+	WORD $0x4ea1cc44 // fmls v4.4s, v2.4s, v1.4s
+	WORD $0x6e24dc04 // fmul v4.4s, v0.4s, v4.4s
 	FMOVQ F4, 0(R0)
 	FMOVQ 16(R2), F4
 	FMOVQ 16(R3), F2
 	FMOVQ 16(R1), F3
-	WORD $0x6e23dc43 // FMUL V3.S4, V2.S4, V3.S4
-	WORD $0x4ea1cc83 // FMLS V1.S4, V4.S4, V3.S4
-	WORD $0x6e23dc03 // FMUL V3.S4, V0.S4, V3.S4
+	WORD $0x6e23dc43 // fmul v3.4s, v2.4s, v3.4s
+	WORD $0x4ea1cc83 // fmls v3.4s, v4.4s, v1.4s
+	WORD $0x6e23dc03 // fmul v3.4s, v0.4s, v3.4s
 	FMOVQ F3, 16(R0)
 	ADD $32, R0
 	ADD $32, R1
@@ -666,9 +666,9 @@ single:
 	FMOVQ 0(R2), F3
 	FMOVQ 0(R3), F4
 	FMOVQ 0(R1), F2
-	WORD $0x6e22dc82 // FMUL V2.S4, V4.S4, V2.S4
-	WORD $0x4ea1cc62 // FMLS V1.S4, V3.S4, V2.S4
-	WORD $0x6e22dc02 // FMUL V2.S4, V0.S4, V2.S4
+	WORD $0x6e22dc82 // fmul v2.4s, v4.4s, v2.4s
+	WORD $0x4ea1cc62 // fmls v2.4s, v3.4s, v1.4s
+	WORD $0x6e22dc02 // fmul v2.4s, v0.4s, v2.4s
 	FMOVQ F2, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -685,9 +685,9 @@ element:
 	FMOVS (R2), F2
 	FMOVS (R3), F3
 	FMOVS (R1), F4
-	WORD $0x6e24dc64 // FMUL V4.S4, V3.S4, V4.S4
-	WORD $0x4ea1cc44 // FMLS V1.S4, V2.S4, V4.S4
-	WORD $0x6e24dc04 // FMUL V4.S4, V0.S4, V4.S4
+	WORD $0x6e24dc64 // fmul v4.4s, v3.4s, v4.4s
+	WORD $0x4ea1cc44 // fmls v4.4s, v2.4s, v1.4s
+	WORD $0x6e24dc04 // fmul v4.4s, v0.4s, v4.4s
 	FMOVS F4, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -718,18 +718,18 @@ whole:
 	FMOVQ 0(R2), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
-	WORD $0x6e24dc64 // FMUL V4.S4, V3.S4, V4.S4
-	WORD $0x4ea1cc44 // FMLS V1.S4, V2.S4, V4.S4
+	WORD $0x6e24dc64 // fmul v4.4s, v3.4s, v4.4s
+	WORD $0x4ea1cc44 // fmls v4.4s, v2.4s, v1.4s
 	FMOVQ 0(R0), F2
-	WORD $0x4e24cc02 // FMLA V4.S4, V0.S4, V2.S4
+	WORD $0x4e24cc02 // fmla v2.4s, v0.4s, v4.4s
 	FMOVQ F2, 0(R0)
 	FMOVQ 16(R2), F2
 	FMOVQ 16(R3), F4
 	FMOVQ 16(R1), F3
-	WORD $0x6e23dc83 // FMUL V3.S4, V4.S4, V3.S4
-	WORD $0x4ea1cc43 // FMLS V1.S4, V2.S4, V3.S4
+	WORD $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	WORD $0x4ea1cc43 // fmls v3.4s, v2.4s, v1.4s
 	FMOVQ 16(R0), F2
-	WORD $0x4e23cc02 // FMLA V3.S4, V0.S4, V2.S4
+	WORD $0x4e23cc02 // fmla v2.4s, v0.4s, v3.4s
 	FMOVQ F2, 16(R0)
 	ADD $32, R0
 	ADD $32, R1
@@ -746,10 +746,10 @@ single:
 	FMOVQ 0(R2), F2
 	FMOVQ 0(R3), F3
 	FMOVQ 0(R1), F4
-	WORD $0x6e24dc64 // FMUL V4.S4, V3.S4, V4.S4
-	WORD $0x4ea1cc44 // FMLS V1.S4, V2.S4, V4.S4
+	WORD $0x6e24dc64 // fmul v4.4s, v3.4s, v4.4s
+	WORD $0x4ea1cc44 // fmls v4.4s, v2.4s, v1.4s
 	FMOVQ 0(R0), F2
-	WORD $0x4e24cc02 // FMLA V4.S4, V0.S4, V2.S4
+	WORD $0x4e24cc02 // fmla v2.4s, v0.4s, v4.4s
 	FMOVQ F2, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -766,10 +766,10 @@ element:
 	FMOVS (R2), F2
 	FMOVS (R3), F4
 	FMOVS (R1), F3
-	WORD $0x6e23dc83 // FMUL V3.S4, V4.S4, V3.S4
-	WORD $0x4ea1cc43 // FMLS V1.S4, V2.S4, V3.S4
+	WORD $0x6e23dc83 // fmul v3.4s, v4.4s, v3.4s
+	WORD $0x4ea1cc43 // fmls v3.4s, v2.4s, v1.4s
 	FMOVS (R0), F2
-	WORD $0x4e23cc02 // FMLA V3.S4, V0.S4, V2.S4
+	WORD $0x4e23cc02 // fmla v2.4s, v0.4s, v3.4s
 	FMOVS F2, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -817,36 +817,36 @@ TEXT ·sigmoidNEONAsm(SB), NOSPLIT, $0-24
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R1), F13
-	WORD $0x4eadd44d // FSUB V13.S4, V2.S4, V13.S4
-	WORD $0x4eadf48d // FMIN V13.S4, V4.S4, V13.S4
-	WORD $0x4e2df46d // FMAX V13.S4, V3.S4, V13.S4
+	WORD $0x4eadd44d // fsub v13.4s, v2.4s, v13.4s
+	WORD $0x4eadf48d // fmin v13.4s, v4.4s, v13.4s
+	WORD $0x4e2df46d // fmax v13.4s, v3.4s, v13.4s
 	VMOV V1.B16, V14.B16
-	WORD $0x4e25cdae // FMLA V5.S4, V13.S4, V14.S4
-	WORD $0x4ea1d5cf // FSUB V1.S4, V14.S4, V15.S4
-	WORD $0x4ea6cded // FMLS V6.S4, V15.S4, V13.S4
-	WORD $0x4ea7cded // FMLS V7.S4, V15.S4, V13.S4
+	WORD $0x4e25cdae // fmla v14.4s, v13.4s, v5.4s
+	WORD $0x4ea1d5cf // fsub v15.4s, v14.4s, v1.4s
+	WORD $0x4ea6cded // fmls v13.4s, v15.4s, v6.4s
+	WORD $0x4ea7cded // fmls v13.4s, v15.4s, v7.4s
 	VMOV V9.B16, V15.B16
-	WORD $0x4e2dcd0f // FMLA V13.S4, V8.S4, V15.S4
+	WORD $0x4e2dcd0f // fmla v15.4s, v8.4s, v13.4s
 	VMOV V10.B16, V16.B16
-	WORD $0x4e2dcdf0 // FMLA V13.S4, V15.S4, V16.S4
+	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
 	VMOV V11.B16, V15.B16
-	WORD $0x4e2dce0f // FMLA V13.S4, V16.S4, V15.S4
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
 	VMOV V12.B16, V16.B16
-	WORD $0x4e2dcdf0 // FMLA V13.S4, V15.S4, V16.S4
+	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
 	VMOV V0.B16, V15.B16
-	WORD $0x4e2dce0f // FMLA V13.S4, V16.S4, V15.S4
+	WORD $0x4e2dce0f // fmla v15.4s, v16.4s, v13.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2dcdf0 // FMLA V13.S4, V15.S4, V16.S4
-	WORD $0x4f3f05cd // SSHR $1, V14.S4, V13.S4
+	WORD $0x4e2dcdf0 // fmla v16.4s, v15.4s, v13.4s
+	WORD $0x4f3f05cd // sshr v13.4s, v14.4s, #1
 	VSUB V13.S4, V14.S4, V14.S4
 	VSHL $23, V13.S4, V13.S4
 	VADD V0.S4, V13.S4, V13.S4
-	WORD $0x6e2dde0d // FMUL V13.S4, V16.S4, V13.S4
+	WORD $0x6e2dde0d // fmul v13.4s, v16.4s, v13.4s
 	VSHL $23, V14.S4, V14.S4
 	VADD V0.S4, V14.S4, V14.S4
-	WORD $0x6e2eddae // FMUL V14.S4, V13.S4, V14.S4
-	WORD $0x4e2ed40e // FADD V14.S4, V0.S4, V14.S4
-	WORD $0x6e2efc0e // FDIV V14.S4, V0.S4, V14.S4
+	WORD $0x6e2eddae // fmul v14.4s, v13.4s, v14.4s
+	WORD $0x4e2ed40e // fadd v14.4s, v0.4s, v14.4s
+	WORD $0x6e2efc0e // fdiv v14.4s, v0.4s, v14.4s
 	FMOVQ F14, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -859,36 +859,36 @@ wholeEnd:
 	BLT elementEnd
 element:
 	FMOVS (R1), F14
-	WORD $0x4eaed44e // FSUB V14.S4, V2.S4, V14.S4
-	WORD $0x4eaef48e // FMIN V14.S4, V4.S4, V14.S4
-	WORD $0x4e2ef46e // FMAX V14.S4, V3.S4, V14.S4
+	WORD $0x4eaed44e // fsub v14.4s, v2.4s, v14.4s
+	WORD $0x4eaef48e // fmin v14.4s, v4.4s, v14.4s
+	WORD $0x4e2ef46e // fmax v14.4s, v3.4s, v14.4s
 	VMOV V1.B16, V13.B16
-	WORD $0x4e25cdcd // FMLA V5.S4, V14.S4, V13.S4
-	WORD $0x4ea1d5b0 // FSUB V1.S4, V13.S4, V16.S4
-	WORD $0x4ea6ce0e // FMLS V6.S4, V16.S4, V14.S4
-	WORD $0x4ea7ce0e // FMLS V7.S4, V16.S4, V14.S4
+	WORD $0x4e25cdcd // fmla v13.4s, v14.4s, v5.4s
+	WORD $0x4ea1d5b0 // fsub v16.4s, v13.4s, v1.4s
+	WORD $0x4ea6ce0e // fmls v14.4s, v16.4s, v6.4s
+	WORD $0x4ea7ce0e // fmls v14.4s, v16.4s, v7.4s
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecd10 // FMLA V14.S4, V8.S4, V16.S4
+	WORD $0x4e2ecd10 // fmla v16.4s, v8.4s, v14.4s
 	VMOV V10.B16, V15.B16
-	WORD $0x4e2ece0f // FMLA V14.S4, V16.S4, V15.S4
+	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdf0 // FMLA V14.S4, V15.S4, V16.S4
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
 	VMOV V12.B16, V15.B16
-	WORD $0x4e2ece0f // FMLA V14.S4, V16.S4, V15.S4
+	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2ecdf0 // FMLA V14.S4, V15.S4, V16.S4
+	WORD $0x4e2ecdf0 // fmla v16.4s, v15.4s, v14.4s
 	VMOV V0.B16, V15.B16
-	WORD $0x4e2ece0f // FMLA V14.S4, V16.S4, V15.S4
-	WORD $0x4f3f05ae // SSHR $1, V13.S4, V14.S4
+	WORD $0x4e2ece0f // fmla v15.4s, v16.4s, v14.4s
+	WORD $0x4f3f05ae // sshr v14.4s, v13.4s, #1
 	VSUB V14.S4, V13.S4, V13.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V0.S4, V14.S4, V14.S4
-	WORD $0x6e2eddee // FMUL V14.S4, V15.S4, V14.S4
+	WORD $0x6e2eddee // fmul v14.4s, v15.4s, v14.4s
 	VSHL $23, V13.S4, V13.S4
 	VADD V0.S4, V13.S4, V13.S4
-	WORD $0x6e2dddcd // FMUL V13.S4, V14.S4, V13.S4
-	WORD $0x4e2dd40d // FADD V13.S4, V0.S4, V13.S4
-	WORD $0x6e2dfc0d // FDIV V13.S4, V0.S4, V13.S4
+	WORD $0x6e2dddcd // fmul v13.4s, v14.4s, v13.4s
+	WORD $0x4e2dd40d // fadd v13.4s, v0.4s, v13.4s
+	WORD $0x6e2dfc0d // fdiv v13.4s, v0.4s, v13.4s
 	FMOVS F13, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -935,39 +935,39 @@ TEXT ·swigluNEONAsm(SB), NOSPLIT, $0-32
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R1), F13
-	WORD $0x4eadd44e // FSUB V13.S4, V2.S4, V14.S4
-	WORD $0x4eaef48e // FMIN V14.S4, V4.S4, V14.S4
-	WORD $0x4e2ef46e // FMAX V14.S4, V3.S4, V14.S4
+	WORD $0x4eadd44e // fsub v14.4s, v2.4s, v13.4s
+	WORD $0x4eaef48e // fmin v14.4s, v4.4s, v14.4s
+	WORD $0x4e2ef46e // fmax v14.4s, v3.4s, v14.4s
 	VMOV V1.B16, V15.B16
-	WORD $0x4e25cdcf // FMLA V5.S4, V14.S4, V15.S4
-	WORD $0x4ea1d5f0 // FSUB V1.S4, V15.S4, V16.S4
-	WORD $0x4ea6ce0e // FMLS V6.S4, V16.S4, V14.S4
-	WORD $0x4ea7ce0e // FMLS V7.S4, V16.S4, V14.S4
+	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
+	WORD $0x4ea1d5f0 // fsub v16.4s, v15.4s, v1.4s
+	WORD $0x4ea6ce0e // fmls v14.4s, v16.4s, v6.4s
+	WORD $0x4ea7ce0e // fmls v14.4s, v16.4s, v7.4s
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecd10 // FMLA V14.S4, V8.S4, V16.S4
+	WORD $0x4e2ecd10 // fmla v16.4s, v8.4s, v14.4s
 	VMOV V10.B16, V17.B16
-	WORD $0x4e2ece11 // FMLA V14.S4, V16.S4, V17.S4
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2ece30 // FMLA V14.S4, V17.S4, V16.S4
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
 	VMOV V12.B16, V17.B16
-	WORD $0x4e2ece11 // FMLA V14.S4, V16.S4, V17.S4
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2ece30 // FMLA V14.S4, V17.S4, V16.S4
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
 	VMOV V0.B16, V17.B16
-	WORD $0x4e2ece11 // FMLA V14.S4, V16.S4, V17.S4
-	WORD $0x4f3f05ee // SSHR $1, V15.S4, V14.S4
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4f3f05ee // sshr v14.4s, v15.4s, #1
 	VSUB V14.S4, V15.S4, V15.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V0.S4, V14.S4, V14.S4
-	WORD $0x6e2ede2e // FMUL V14.S4, V17.S4, V14.S4
+	WORD $0x6e2ede2e // fmul v14.4s, v17.4s, v14.4s
 	VSHL $23, V15.S4, V15.S4
 	VADD V0.S4, V15.S4, V15.S4
-	WORD $0x6e2fddcf // FMUL V15.S4, V14.S4, V15.S4
-	WORD $0x4e2fd40f // FADD V15.S4, V0.S4, V15.S4
-	WORD $0x6e2ffc0f // FDIV V15.S4, V0.S4, V15.S4
-	WORD $0x6e2fddaf // FMUL V15.S4, V13.S4, V15.S4
+	WORD $0x6e2fddcf // fmul v15.4s, v14.4s, v15.4s
+	WORD $0x4e2fd40f // fadd v15.4s, v0.4s, v15.4s
+	WORD $0x6e2ffc0f // fdiv v15.4s, v0.4s, v15.4s
+	WORD $0x6e2fddaf // fmul v15.4s, v13.4s, v15.4s
 	FMOVQ 0(R2), F13
-	WORD $0x6e2ddded // FMUL V13.S4, V15.S4, V13.S4
+	WORD $0x6e2ddded // fmul v13.4s, v15.4s, v13.4s
 	FMOVQ F13, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -981,39 +981,39 @@ wholeEnd:
 	BLT elementEnd
 element:
 	FMOVS (R1), F13
-	WORD $0x4eadd44f // FSUB V13.S4, V2.S4, V15.S4
-	WORD $0x4eaff48f // FMIN V15.S4, V4.S4, V15.S4
-	WORD $0x4e2ff46f // FMAX V15.S4, V3.S4, V15.S4
+	WORD $0x4eadd44f // fsub v15.4s, v2.4s, v13.4s
+	WORD $0x4eaff48f // fmin v15.4s, v4.4s, v15.4s
+	WORD $0x4e2ff46f // fmax v15.4s, v3.4s, v15.4s
 	VMOV V1.B16, V14.B16
-	WORD $0x4e25cdee // FMLA V5.S4, V15.S4, V14.S4
-	WORD $0x4ea1d5d1 // FSUB V1.S4, V14.S4, V17.S4
-	WORD $0x4ea6ce2f // FMLS V6.S4, V17.S4, V15.S4
-	WORD $0x4ea7ce2f // FMLS V7.S4, V17.S4, V15.S4
+	WORD $0x4e25cdee // fmla v14.4s, v15.4s, v5.4s
+	WORD $0x4ea1d5d1 // fsub v17.4s, v14.4s, v1.4s
+	WORD $0x4ea6ce2f // fmls v15.4s, v17.4s, v6.4s
+	WORD $0x4ea7ce2f // fmls v15.4s, v17.4s, v7.4s
 	VMOV V9.B16, V17.B16
-	WORD $0x4e2fcd11 // FMLA V15.S4, V8.S4, V17.S4
+	WORD $0x4e2fcd11 // fmla v17.4s, v8.4s, v15.4s
 	VMOV V10.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
 	VMOV V11.B16, V17.B16
-	WORD $0x4e2fce11 // FMLA V15.S4, V16.S4, V17.S4
+	WORD $0x4e2fce11 // fmla v17.4s, v16.4s, v15.4s
 	VMOV V12.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
 	VMOV V0.B16, V17.B16
-	WORD $0x4e2fce11 // FMLA V15.S4, V16.S4, V17.S4
+	WORD $0x4e2fce11 // fmla v17.4s, v16.4s, v15.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
-	WORD $0x4f3f05cf // SSHR $1, V14.S4, V15.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
+	WORD $0x4f3f05cf // sshr v15.4s, v14.4s, #1
 	VSUB V15.S4, V14.S4, V14.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V0.S4, V15.S4, V15.S4
-	WORD $0x6e2fde0f // FMUL V15.S4, V16.S4, V15.S4
+	WORD $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
 	VSHL $23, V14.S4, V14.S4
 	VADD V0.S4, V14.S4, V14.S4
-	WORD $0x6e2eddee // FMUL V14.S4, V15.S4, V14.S4
-	WORD $0x4e2ed40e // FADD V14.S4, V0.S4, V14.S4
-	WORD $0x6e2efc0e // FDIV V14.S4, V0.S4, V14.S4
-	WORD $0x6e2eddae // FMUL V14.S4, V13.S4, V14.S4
+	WORD $0x6e2eddee // fmul v14.4s, v15.4s, v14.4s
+	WORD $0x4e2ed40e // fadd v14.4s, v0.4s, v14.4s
+	WORD $0x6e2efc0e // fdiv v14.4s, v0.4s, v14.4s
+	WORD $0x6e2eddae // fmul v14.4s, v13.4s, v14.4s
 	FMOVS (R2), F13
-	WORD $0x6e2dddcd // FMUL V13.S4, V14.S4, V13.S4
+	WORD $0x6e2dddcd // fmul v13.4s, v14.4s, v13.4s
 	FMOVS F13, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -1064,47 +1064,47 @@ TEXT ·swigluGradNEONAsm(SB), NOSPLIT, $0-56
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R4), F13
-	WORD $0x4eadd44e // FSUB V13.S4, V2.S4, V14.S4
-	WORD $0x4eaef48e // FMIN V14.S4, V4.S4, V14.S4
-	WORD $0x4e2ef46e // FMAX V14.S4, V3.S4, V14.S4
+	WORD $0x4eadd44e // fsub v14.4s, v2.4s, v13.4s
+	WORD $0x4eaef48e // fmin v14.4s, v4.4s, v14.4s
+	WORD $0x4e2ef46e // fmax v14.4s, v3.4s, v14.4s
 	VMOV V1.B16, V15.B16
-	WORD $0x4e25cdcf // FMLA V5.S4, V14.S4, V15.S4
-	WORD $0x4ea1d5f0 // FSUB V1.S4, V15.S4, V16.S4
-	WORD $0x4ea6ce0e // FMLS V6.S4, V16.S4, V14.S4
-	WORD $0x4ea7ce0e // FMLS V7.S4, V16.S4, V14.S4
+	WORD $0x4e25cdcf // fmla v15.4s, v14.4s, v5.4s
+	WORD $0x4ea1d5f0 // fsub v16.4s, v15.4s, v1.4s
+	WORD $0x4ea6ce0e // fmls v14.4s, v16.4s, v6.4s
+	WORD $0x4ea7ce0e // fmls v14.4s, v16.4s, v7.4s
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecd10 // FMLA V14.S4, V8.S4, V16.S4
+	WORD $0x4e2ecd10 // fmla v16.4s, v8.4s, v14.4s
 	VMOV V10.B16, V17.B16
-	WORD $0x4e2ece11 // FMLA V14.S4, V16.S4, V17.S4
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2ece30 // FMLA V14.S4, V17.S4, V16.S4
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
 	VMOV V12.B16, V17.B16
-	WORD $0x4e2ece11 // FMLA V14.S4, V16.S4, V17.S4
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2ece30 // FMLA V14.S4, V17.S4, V16.S4
+	WORD $0x4e2ece30 // fmla v16.4s, v17.4s, v14.4s
 	VMOV V0.B16, V17.B16
-	WORD $0x4e2ece11 // FMLA V14.S4, V16.S4, V17.S4
-	WORD $0x4f3f05ee // SSHR $1, V15.S4, V14.S4
+	WORD $0x4e2ece11 // fmla v17.4s, v16.4s, v14.4s
+	WORD $0x4f3f05ee // sshr v14.4s, v15.4s, #1
 	VSUB V14.S4, V15.S4, V15.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V0.S4, V14.S4, V14.S4
-	WORD $0x6e2ede2e // FMUL V14.S4, V17.S4, V14.S4
+	WORD $0x6e2ede2e // fmul v14.4s, v17.4s, v14.4s
 	VSHL $23, V15.S4, V15.S4
 	VADD V0.S4, V15.S4, V15.S4
-	WORD $0x6e2fddcf // FMUL V15.S4, V14.S4, V15.S4
-	WORD $0x4e2fd40f // FADD V15.S4, V0.S4, V15.S4
-	WORD $0x6e2ffc0f // FDIV V15.S4, V0.S4, V15.S4
+	WORD $0x6e2fddcf // fmul v15.4s, v14.4s, v15.4s
+	WORD $0x4e2fd40f // fadd v15.4s, v0.4s, v15.4s
+	WORD $0x6e2ffc0f // fdiv v15.4s, v0.4s, v15.4s
 	FMOVQ 0(R5), F14
 	FMOVQ 0(R3), F17
-	WORD $0x6e2fddad // FMUL V15.S4, V13.S4, V13.S4
-	WORD $0x6e2eddb0 // FMUL V14.S4, V13.S4, V16.S4
+	WORD $0x6e2fddad // fmul v13.4s, v13.4s, v15.4s
+	WORD $0x6e2eddb0 // fmul v16.4s, v13.4s, v14.4s
 	FMOVQ F16, 0(R2)
-	WORD $0x6e2dde30 // FMUL V13.S4, V17.S4, V16.S4
+	WORD $0x6e2dde30 // fmul v16.4s, v17.4s, v13.4s
 	FMOVQ F16, 0(R1)
-	WORD $0x4eafd410 // FSUB V15.S4, V0.S4, V16.S4
-	WORD $0x4e30cdaf // FMLA V16.S4, V13.S4, V15.S4
-	WORD $0x6e2ede2e // FMUL V14.S4, V17.S4, V14.S4
-	WORD $0x6e2fddcf // FMUL V15.S4, V14.S4, V15.S4
+	WORD $0x4eafd410 // fsub v16.4s, v0.4s, v15.4s
+	WORD $0x4e30cdaf // fmla v15.4s, v13.4s, v16.4s
+	WORD $0x6e2ede2e // fmul v14.4s, v17.4s, v14.4s
+	WORD $0x6e2fddcf // fmul v15.4s, v14.4s, v15.4s
 	FMOVQ F15, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -1121,47 +1121,47 @@ wholeEnd:
 	BLT elementEnd
 element:
 	FMOVS (R4), F15
-	WORD $0x4eafd44e // FSUB V15.S4, V2.S4, V14.S4
-	WORD $0x4eaef48e // FMIN V14.S4, V4.S4, V14.S4
-	WORD $0x4e2ef46e // FMAX V14.S4, V3.S4, V14.S4
+	WORD $0x4eafd44e // fsub v14.4s, v2.4s, v15.4s
+	WORD $0x4eaef48e // fmin v14.4s, v4.4s, v14.4s
+	WORD $0x4e2ef46e // fmax v14.4s, v3.4s, v14.4s
 	VMOV V1.B16, V17.B16
-	WORD $0x4e25cdd1 // FMLA V5.S4, V14.S4, V17.S4
-	WORD $0x4ea1d630 // FSUB V1.S4, V17.S4, V16.S4
-	WORD $0x4ea6ce0e // FMLS V6.S4, V16.S4, V14.S4
-	WORD $0x4ea7ce0e // FMLS V7.S4, V16.S4, V14.S4
+	WORD $0x4e25cdd1 // fmla v17.4s, v14.4s, v5.4s
+	WORD $0x4ea1d630 // fsub v16.4s, v17.4s, v1.4s
+	WORD $0x4ea6ce0e // fmls v14.4s, v16.4s, v6.4s
+	WORD $0x4ea7ce0e // fmls v14.4s, v16.4s, v7.4s
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2ecd10 // FMLA V14.S4, V8.S4, V16.S4
+	WORD $0x4e2ecd10 // fmla v16.4s, v8.4s, v14.4s
 	VMOV V10.B16, V13.B16
-	WORD $0x4e2ece0d // FMLA V14.S4, V16.S4, V13.S4
+	WORD $0x4e2ece0d // fmla v13.4s, v16.4s, v14.4s
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2ecdb0 // FMLA V14.S4, V13.S4, V16.S4
+	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
 	VMOV V12.B16, V13.B16
-	WORD $0x4e2ece0d // FMLA V14.S4, V16.S4, V13.S4
+	WORD $0x4e2ece0d // fmla v13.4s, v16.4s, v14.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2ecdb0 // FMLA V14.S4, V13.S4, V16.S4
+	WORD $0x4e2ecdb0 // fmla v16.4s, v13.4s, v14.4s
 	VMOV V0.B16, V13.B16
-	WORD $0x4e2ece0d // FMLA V14.S4, V16.S4, V13.S4
-	WORD $0x4f3f062e // SSHR $1, V17.S4, V14.S4
+	WORD $0x4e2ece0d // fmla v13.4s, v16.4s, v14.4s
+	WORD $0x4f3f062e // sshr v14.4s, v17.4s, #1
 	VSUB V14.S4, V17.S4, V17.S4
 	VSHL $23, V14.S4, V14.S4
 	VADD V0.S4, V14.S4, V14.S4
-	WORD $0x6e2eddae // FMUL V14.S4, V13.S4, V14.S4
+	WORD $0x6e2eddae // fmul v14.4s, v13.4s, v14.4s
 	VSHL $23, V17.S4, V17.S4
 	VADD V0.S4, V17.S4, V17.S4
-	WORD $0x6e31ddd1 // FMUL V17.S4, V14.S4, V17.S4
-	WORD $0x4e31d411 // FADD V17.S4, V0.S4, V17.S4
-	WORD $0x6e31fc11 // FDIV V17.S4, V0.S4, V17.S4
+	WORD $0x6e31ddd1 // fmul v17.4s, v14.4s, v17.4s
+	WORD $0x4e31d411 // fadd v17.4s, v0.4s, v17.4s
+	WORD $0x6e31fc11 // fdiv v17.4s, v0.4s, v17.4s
 	FMOVS (R5), F14
 	FMOVS (R3), F13
-	WORD $0x6e31ddef // FMUL V17.S4, V15.S4, V15.S4
-	WORD $0x6e2eddf0 // FMUL V14.S4, V15.S4, V16.S4
+	WORD $0x6e31ddef // fmul v15.4s, v15.4s, v17.4s
+	WORD $0x6e2eddf0 // fmul v16.4s, v15.4s, v14.4s
 	FMOVS F16, (R2)
-	WORD $0x6e2fddb0 // FMUL V15.S4, V13.S4, V16.S4
+	WORD $0x6e2fddb0 // fmul v16.4s, v13.4s, v15.4s
 	FMOVS F16, (R1)
-	WORD $0x4eb1d410 // FSUB V17.S4, V0.S4, V16.S4
-	WORD $0x4e30cdf1 // FMLA V16.S4, V15.S4, V17.S4
-	WORD $0x6e2eddae // FMUL V14.S4, V13.S4, V14.S4
-	WORD $0x6e31ddd1 // FMUL V17.S4, V14.S4, V17.S4
+	WORD $0x4eb1d410 // fsub v16.4s, v0.4s, v17.4s
+	WORD $0x4e30cdf1 // fmla v17.4s, v15.4s, v16.4s
+	WORD $0x6e2eddae // fmul v14.4s, v13.4s, v14.4s
+	WORD $0x6e31ddd1 // fmul v17.4s, v14.4s, v17.4s
 	FMOVS F17, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -1210,33 +1210,33 @@ TEXT ·expNEONAsm(SB), NOSPLIT, $0-24
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R1), F12
-	WORD $0x4eacf46c // FMIN V12.S4, V3.S4, V12.S4
-	WORD $0x4e2cf44c // FMAX V12.S4, V2.S4, V12.S4
+	WORD $0x4eacf46c // fmin v12.4s, v3.4s, v12.4s
+	WORD $0x4e2cf44c // fmax v12.4s, v2.4s, v12.4s
 	VMOV V1.B16, V13.B16
-	WORD $0x4e24cd8d // FMLA V4.S4, V12.S4, V13.S4
-	WORD $0x4ea1d5ae // FSUB V1.S4, V13.S4, V14.S4
-	WORD $0x4ea5cdcc // FMLS V5.S4, V14.S4, V12.S4
-	WORD $0x4ea6cdcc // FMLS V6.S4, V14.S4, V12.S4
+	WORD $0x4e24cd8d // fmla v13.4s, v12.4s, v4.4s
+	WORD $0x4ea1d5ae // fsub v14.4s, v13.4s, v1.4s
+	WORD $0x4ea5cdcc // fmls v12.4s, v14.4s, v5.4s
+	WORD $0x4ea6cdcc // fmls v12.4s, v14.4s, v6.4s
 	VMOV V8.B16, V14.B16
-	WORD $0x4e2cccee // FMLA V12.S4, V7.S4, V14.S4
+	WORD $0x4e2cccee // fmla v14.4s, v7.4s, v12.4s
 	VMOV V9.B16, V15.B16
-	WORD $0x4e2ccdcf // FMLA V12.S4, V14.S4, V15.S4
+	WORD $0x4e2ccdcf // fmla v15.4s, v14.4s, v12.4s
 	VMOV V10.B16, V14.B16
-	WORD $0x4e2ccdee // FMLA V12.S4, V15.S4, V14.S4
+	WORD $0x4e2ccdee // fmla v14.4s, v15.4s, v12.4s
 	VMOV V11.B16, V15.B16
-	WORD $0x4e2ccdcf // FMLA V12.S4, V14.S4, V15.S4
+	WORD $0x4e2ccdcf // fmla v15.4s, v14.4s, v12.4s
 	VMOV V0.B16, V14.B16
-	WORD $0x4e2ccdee // FMLA V12.S4, V15.S4, V14.S4
+	WORD $0x4e2ccdee // fmla v14.4s, v15.4s, v12.4s
 	VMOV V0.B16, V15.B16
-	WORD $0x4e2ccdcf // FMLA V12.S4, V14.S4, V15.S4
-	WORD $0x4f3f05ac // SSHR $1, V13.S4, V12.S4
+	WORD $0x4e2ccdcf // fmla v15.4s, v14.4s, v12.4s
+	WORD $0x4f3f05ac // sshr v12.4s, v13.4s, #1
 	VSUB V12.S4, V13.S4, V13.S4
 	VSHL $23, V12.S4, V12.S4
 	VADD V0.S4, V12.S4, V12.S4
-	WORD $0x6e2cddec // FMUL V12.S4, V15.S4, V12.S4
+	WORD $0x6e2cddec // fmul v12.4s, v15.4s, v12.4s
 	VSHL $23, V13.S4, V13.S4
 	VADD V0.S4, V13.S4, V13.S4
-	WORD $0x6e2ddd8d // FMUL V13.S4, V12.S4, V13.S4
+	WORD $0x6e2ddd8d // fmul v13.4s, v12.4s, v13.4s
 	FMOVQ F13, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -1249,33 +1249,33 @@ wholeEnd:
 	BLT elementEnd
 element:
 	FMOVS (R1), F13
-	WORD $0x4eadf46d // FMIN V13.S4, V3.S4, V13.S4
-	WORD $0x4e2df44d // FMAX V13.S4, V2.S4, V13.S4
+	WORD $0x4eadf46d // fmin v13.4s, v3.4s, v13.4s
+	WORD $0x4e2df44d // fmax v13.4s, v2.4s, v13.4s
 	VMOV V1.B16, V12.B16
-	WORD $0x4e24cdac // FMLA V4.S4, V13.S4, V12.S4
-	WORD $0x4ea1d58f // FSUB V1.S4, V12.S4, V15.S4
-	WORD $0x4ea5cded // FMLS V5.S4, V15.S4, V13.S4
-	WORD $0x4ea6cded // FMLS V6.S4, V15.S4, V13.S4
+	WORD $0x4e24cdac // fmla v12.4s, v13.4s, v4.4s
+	WORD $0x4ea1d58f // fsub v15.4s, v12.4s, v1.4s
+	WORD $0x4ea5cded // fmls v13.4s, v15.4s, v5.4s
+	WORD $0x4ea6cded // fmls v13.4s, v15.4s, v6.4s
 	VMOV V8.B16, V15.B16
-	WORD $0x4e2dccef // FMLA V13.S4, V7.S4, V15.S4
+	WORD $0x4e2dccef // fmla v15.4s, v7.4s, v13.4s
 	VMOV V9.B16, V14.B16
-	WORD $0x4e2dcdee // FMLA V13.S4, V15.S4, V14.S4
+	WORD $0x4e2dcdee // fmla v14.4s, v15.4s, v13.4s
 	VMOV V10.B16, V15.B16
-	WORD $0x4e2dcdcf // FMLA V13.S4, V14.S4, V15.S4
+	WORD $0x4e2dcdcf // fmla v15.4s, v14.4s, v13.4s
 	VMOV V11.B16, V14.B16
-	WORD $0x4e2dcdee // FMLA V13.S4, V15.S4, V14.S4
+	WORD $0x4e2dcdee // fmla v14.4s, v15.4s, v13.4s
 	VMOV V0.B16, V15.B16
-	WORD $0x4e2dcdcf // FMLA V13.S4, V14.S4, V15.S4
+	WORD $0x4e2dcdcf // fmla v15.4s, v14.4s, v13.4s
 	VMOV V0.B16, V14.B16
-	WORD $0x4e2dcdee // FMLA V13.S4, V15.S4, V14.S4
-	WORD $0x4f3f058d // SSHR $1, V12.S4, V13.S4
+	WORD $0x4e2dcdee // fmla v14.4s, v15.4s, v13.4s
+	WORD $0x4f3f058d // sshr v13.4s, v12.4s, #1
 	VSUB V13.S4, V12.S4, V12.S4
 	VSHL $23, V13.S4, V13.S4
 	VADD V0.S4, V13.S4, V13.S4
-	WORD $0x6e2dddcd // FMUL V13.S4, V14.S4, V13.S4
+	WORD $0x6e2dddcd // fmul v13.4s, v14.4s, v13.4s
 	VSHL $23, V12.S4, V12.S4
 	VADD V0.S4, V12.S4, V12.S4
-	WORD $0x6e2cddac // FMUL V12.S4, V13.S4, V12.S4
+	WORD $0x6e2cddac // fmul v12.4s, v13.4s, v12.4s
 	FMOVS F12, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -1327,68 +1327,68 @@ TEXT ·expSumNEONAsm(SB), NOSPLIT, $0-40
 whole:
 	FMOVQ 0(R1), F16
 	VMOV V5.B16, V17.B16
-	WORD $0x4e30cc91 // FMLA V16.S4, V4.S4, V17.S4
-	WORD $0x4eb1f4f1 // FMIN V17.S4, V7.S4, V17.S4
-	WORD $0x4e31f4d1 // FMAX V17.S4, V6.S4, V17.S4
+	WORD $0x4e30cc91 // fmla v17.4s, v4.4s, v16.4s
+	WORD $0x4eb1f4f1 // fmin v17.4s, v7.4s, v17.4s
+	WORD $0x4e31f4d1 // fmax v17.4s, v6.4s, v17.4s
 	VMOV V3.B16, V16.B16
-	WORD $0x4e28ce30 // FMLA V8.S4, V17.S4, V16.S4
-	WORD $0x4ea3d612 // FSUB V3.S4, V16.S4, V18.S4
-	WORD $0x4ea9ce51 // FMLS V9.S4, V18.S4, V17.S4
-	WORD $0x4eaace51 // FMLS V10.S4, V18.S4, V17.S4
+	WORD $0x4e28ce30 // fmla v16.4s, v17.4s, v8.4s
+	WORD $0x4ea3d612 // fsub v18.4s, v16.4s, v3.4s
+	WORD $0x4ea9ce51 // fmls v17.4s, v18.4s, v9.4s
+	WORD $0x4eaace51 // fmls v17.4s, v18.4s, v10.4s
 	VMOV V12.B16, V18.B16
-	WORD $0x4e31cd72 // FMLA V17.S4, V11.S4, V18.S4
+	WORD $0x4e31cd72 // fmla v18.4s, v11.4s, v17.4s
 	VMOV V13.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V14.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V15.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V2.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
-	WORD $0x4f3f0611 // SSHR $1, V16.S4, V17.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
+	WORD $0x4f3f0611 // sshr v17.4s, v16.4s, #1
 	VSUB V17.S4, V16.S4, V16.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V2.S4, V17.S4, V17.S4
-	WORD $0x6e31de71 // FMUL V17.S4, V19.S4, V17.S4
+	WORD $0x6e31de71 // fmul v17.4s, v19.4s, v17.4s
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30de30 // FMUL V16.S4, V17.S4, V16.S4
+	WORD $0x6e30de30 // fmul v16.4s, v17.4s, v16.4s
 	FMOVQ F16, 0(R0)
-	WORD $0x4e20d600 // FADD V0.S4, V16.S4, V0.S4
+	WORD $0x4e20d600 // fadd v0.4s, v16.4s, v0.4s
 	FMOVQ 16(R1), F16
 	VMOV V5.B16, V17.B16
-	WORD $0x4e30cc91 // FMLA V16.S4, V4.S4, V17.S4
-	WORD $0x4eb1f4f1 // FMIN V17.S4, V7.S4, V17.S4
-	WORD $0x4e31f4d1 // FMAX V17.S4, V6.S4, V17.S4
+	WORD $0x4e30cc91 // fmla v17.4s, v4.4s, v16.4s
+	WORD $0x4eb1f4f1 // fmin v17.4s, v7.4s, v17.4s
+	WORD $0x4e31f4d1 // fmax v17.4s, v6.4s, v17.4s
 	VMOV V3.B16, V16.B16
-	WORD $0x4e28ce30 // FMLA V8.S4, V17.S4, V16.S4
-	WORD $0x4ea3d613 // FSUB V3.S4, V16.S4, V19.S4
-	WORD $0x4ea9ce71 // FMLS V9.S4, V19.S4, V17.S4
-	WORD $0x4eaace71 // FMLS V10.S4, V19.S4, V17.S4
+	WORD $0x4e28ce30 // fmla v16.4s, v17.4s, v8.4s
+	WORD $0x4ea3d613 // fsub v19.4s, v16.4s, v3.4s
+	WORD $0x4ea9ce71 // fmls v17.4s, v19.4s, v9.4s
+	WORD $0x4eaace71 // fmls v17.4s, v19.4s, v10.4s
 	VMOV V12.B16, V19.B16
-	WORD $0x4e31cd73 // FMLA V17.S4, V11.S4, V19.S4
+	WORD $0x4e31cd73 // fmla v19.4s, v11.4s, v17.4s
 	VMOV V13.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V14.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V15.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V2.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
-	WORD $0x4f3f0611 // SSHR $1, V16.S4, V17.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
+	WORD $0x4f3f0611 // sshr v17.4s, v16.4s, #1
 	VSUB V17.S4, V16.S4, V16.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V2.S4, V17.S4, V17.S4
-	WORD $0x6e31de51 // FMUL V17.S4, V18.S4, V17.S4
+	WORD $0x6e31de51 // fmul v17.4s, v18.4s, v17.4s
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30de30 // FMUL V16.S4, V17.S4, V16.S4
+	WORD $0x6e30de30 // fmul v16.4s, v17.4s, v16.4s
 	FMOVQ F16, 16(R0)
-	WORD $0x4e21d601 // FADD V1.S4, V16.S4, V1.S4
+	WORD $0x4e21d601 // fadd v1.4s, v16.4s, v1.4s
 	ADD $32, R0
 	ADD $32, R1
 	SUBS $8, R8
@@ -1401,36 +1401,36 @@ wholeEnd:
 single:
 	FMOVQ 0(R1), F16
 	VMOV V5.B16, V17.B16
-	WORD $0x4e30cc91 // FMLA V16.S4, V4.S4, V17.S4
-	WORD $0x4eb1f4f1 // FMIN V17.S4, V7.S4, V17.S4
-	WORD $0x4e31f4d1 // FMAX V17.S4, V6.S4, V17.S4
+	WORD $0x4e30cc91 // fmla v17.4s, v4.4s, v16.4s
+	WORD $0x4eb1f4f1 // fmin v17.4s, v7.4s, v17.4s
+	WORD $0x4e31f4d1 // fmax v17.4s, v6.4s, v17.4s
 	VMOV V3.B16, V16.B16
-	WORD $0x4e28ce30 // FMLA V8.S4, V17.S4, V16.S4
-	WORD $0x4ea3d612 // FSUB V3.S4, V16.S4, V18.S4
-	WORD $0x4ea9ce51 // FMLS V9.S4, V18.S4, V17.S4
-	WORD $0x4eaace51 // FMLS V10.S4, V18.S4, V17.S4
+	WORD $0x4e28ce30 // fmla v16.4s, v17.4s, v8.4s
+	WORD $0x4ea3d612 // fsub v18.4s, v16.4s, v3.4s
+	WORD $0x4ea9ce51 // fmls v17.4s, v18.4s, v9.4s
+	WORD $0x4eaace51 // fmls v17.4s, v18.4s, v10.4s
 	VMOV V12.B16, V18.B16
-	WORD $0x4e31cd72 // FMLA V17.S4, V11.S4, V18.S4
+	WORD $0x4e31cd72 // fmla v18.4s, v11.4s, v17.4s
 	VMOV V13.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V14.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V15.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V2.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
-	WORD $0x4f3f0611 // SSHR $1, V16.S4, V17.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
+	WORD $0x4f3f0611 // sshr v17.4s, v16.4s, #1
 	VSUB V17.S4, V16.S4, V16.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V2.S4, V17.S4, V17.S4
-	WORD $0x6e31de71 // FMUL V17.S4, V19.S4, V17.S4
+	WORD $0x6e31de71 // fmul v17.4s, v19.4s, v17.4s
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30de30 // FMUL V16.S4, V17.S4, V16.S4
+	WORD $0x6e30de30 // fmul v16.4s, v17.4s, v16.4s
 	FMOVQ F16, 0(R0)
-	WORD $0x4e20d600 // FADD V0.S4, V16.S4, V0.S4
+	WORD $0x4e20d600 // fadd v0.4s, v16.4s, v0.4s
 	ADD $16, R0
 	ADD $16, R1
 	SUBS $4, R8
@@ -1443,36 +1443,36 @@ singleEnd:
 element:
 	FMOVS (R1), F16
 	VMOV V5.B16, V17.B16
-	WORD $0x4e30cc91 // FMLA V16.S4, V4.S4, V17.S4
-	WORD $0x4eb1f4f1 // FMIN V17.S4, V7.S4, V17.S4
-	WORD $0x4e31f4d1 // FMAX V17.S4, V6.S4, V17.S4
+	WORD $0x4e30cc91 // fmla v17.4s, v4.4s, v16.4s
+	WORD $0x4eb1f4f1 // fmin v17.4s, v7.4s, v17.4s
+	WORD $0x4e31f4d1 // fmax v17.4s, v6.4s, v17.4s
 	VMOV V3.B16, V16.B16
-	WORD $0x4e28ce30 // FMLA V8.S4, V17.S4, V16.S4
-	WORD $0x4ea3d613 // FSUB V3.S4, V16.S4, V19.S4
-	WORD $0x4ea9ce71 // FMLS V9.S4, V19.S4, V17.S4
-	WORD $0x4eaace71 // FMLS V10.S4, V19.S4, V17.S4
+	WORD $0x4e28ce30 // fmla v16.4s, v17.4s, v8.4s
+	WORD $0x4ea3d613 // fsub v19.4s, v16.4s, v3.4s
+	WORD $0x4ea9ce71 // fmls v17.4s, v19.4s, v9.4s
+	WORD $0x4eaace71 // fmls v17.4s, v19.4s, v10.4s
 	VMOV V12.B16, V19.B16
-	WORD $0x4e31cd73 // FMLA V17.S4, V11.S4, V19.S4
+	WORD $0x4e31cd73 // fmla v19.4s, v11.4s, v17.4s
 	VMOV V13.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V14.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V15.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
 	VMOV V2.B16, V19.B16
-	WORD $0x4e31ce53 // FMLA V17.S4, V18.S4, V19.S4
+	WORD $0x4e31ce53 // fmla v19.4s, v18.4s, v17.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e31ce72 // FMLA V17.S4, V19.S4, V18.S4
-	WORD $0x4f3f0611 // SSHR $1, V16.S4, V17.S4
+	WORD $0x4e31ce72 // fmla v18.4s, v19.4s, v17.4s
+	WORD $0x4f3f0611 // sshr v17.4s, v16.4s, #1
 	VSUB V17.S4, V16.S4, V16.S4
 	VSHL $23, V17.S4, V17.S4
 	VADD V2.S4, V17.S4, V17.S4
-	WORD $0x6e31de51 // FMUL V17.S4, V18.S4, V17.S4
+	WORD $0x6e31de51 // fmul v17.4s, v18.4s, v17.4s
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30de30 // FMUL V16.S4, V17.S4, V16.S4
+	WORD $0x6e30de30 // fmul v16.4s, v17.4s, v16.4s
 	FMOVS F16, (R0)
-	WORD $0x4e20d611 // FADD V0.S4, V16.S4, V17.S4
+	WORD $0x4e20d611 // fadd v17.4s, v16.4s, v0.4s
 	VMOV V17.S[0], V0.S[0]
 	ADD $4, R0
 	ADD $4, R1
@@ -1482,11 +1482,11 @@ elementEnd:
 	ADDS $1, R8
 	BEQ done
 done:
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
-	WORD $0x0e61781f // FCVTL S2 to D2
-	WORD $0x4e617800 // FCVTL2 S4 to D2
-	WORD $0x4e7fd400 // FADD D2
-	WORD $0x7e70d800 // FADDP D2 to scalar
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
+	WORD $0x0e61781f // fcvtl v31.2d, v0.2s
+	WORD $0x4e617800 // fcvtl2 v0.2d, v0.4s
+	WORD $0x4e7fd400 // fadd v0.2d, v0.2d, v31.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
 	FMOVD F0, ret+32(FP)
 	RET
 
@@ -1526,65 +1526,65 @@ TEXT ·sumExpNEONAsm(SB), NOSPLIT, $0-32
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R0), F15
-	WORD $0x4e24d5ef // FADD V4.S4, V15.S4, V15.S4
-	WORD $0x4eaff4cf // FMIN V15.S4, V6.S4, V15.S4
-	WORD $0x4e2ff4af // FMAX V15.S4, V5.S4, V15.S4
+	WORD $0x4e24d5ef // fadd v15.4s, v15.4s, v4.4s
+	WORD $0x4eaff4cf // fmin v15.4s, v6.4s, v15.4s
+	WORD $0x4e2ff4af // fmax v15.4s, v5.4s, v15.4s
 	VMOV V3.B16, V16.B16
-	WORD $0x4e27cdf0 // FMLA V7.S4, V15.S4, V16.S4
-	WORD $0x4ea3d611 // FSUB V3.S4, V16.S4, V17.S4
-	WORD $0x4ea8ce2f // FMLS V8.S4, V17.S4, V15.S4
-	WORD $0x4ea9ce2f // FMLS V9.S4, V17.S4, V15.S4
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4ea3d611 // fsub v17.4s, v16.4s, v3.4s
+	WORD $0x4ea8ce2f // fmls v15.4s, v17.4s, v8.4s
+	WORD $0x4ea9ce2f // fmls v15.4s, v17.4s, v9.4s
 	VMOV V11.B16, V17.B16
-	WORD $0x4e2fcd51 // FMLA V15.S4, V10.S4, V17.S4
+	WORD $0x4e2fcd51 // fmla v17.4s, v10.4s, v15.4s
 	VMOV V12.B16, V18.B16
-	WORD $0x4e2fce32 // FMLA V15.S4, V17.S4, V18.S4
+	WORD $0x4e2fce32 // fmla v18.4s, v17.4s, v15.4s
 	VMOV V13.B16, V17.B16
-	WORD $0x4e2fce51 // FMLA V15.S4, V18.S4, V17.S4
+	WORD $0x4e2fce51 // fmla v17.4s, v18.4s, v15.4s
 	VMOV V14.B16, V18.B16
-	WORD $0x4e2fce32 // FMLA V15.S4, V17.S4, V18.S4
+	WORD $0x4e2fce32 // fmla v18.4s, v17.4s, v15.4s
 	VMOV V2.B16, V17.B16
-	WORD $0x4e2fce51 // FMLA V15.S4, V18.S4, V17.S4
+	WORD $0x4e2fce51 // fmla v17.4s, v18.4s, v15.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e2fce32 // FMLA V15.S4, V17.S4, V18.S4
-	WORD $0x4f3f060f // SSHR $1, V16.S4, V15.S4
+	WORD $0x4e2fce32 // fmla v18.4s, v17.4s, v15.4s
+	WORD $0x4f3f060f // sshr v15.4s, v16.4s, #1
 	VSUB V15.S4, V16.S4, V16.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V2.S4, V15.S4, V15.S4
-	WORD $0x6e2fde4f // FMUL V15.S4, V18.S4, V15.S4
+	WORD $0x6e2fde4f // fmul v15.4s, v18.4s, v15.4s
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30ddf0 // FMUL V16.S4, V15.S4, V16.S4
-	WORD $0x4e20d600 // FADD V0.S4, V16.S4, V0.S4
+	WORD $0x6e30ddf0 // fmul v16.4s, v15.4s, v16.4s
+	WORD $0x4e20d600 // fadd v0.4s, v16.4s, v0.4s
 	FMOVQ 16(R0), F16
-	WORD $0x4e24d610 // FADD V4.S4, V16.S4, V16.S4
-	WORD $0x4eb0f4d0 // FMIN V16.S4, V6.S4, V16.S4
-	WORD $0x4e30f4b0 // FMAX V16.S4, V5.S4, V16.S4
+	WORD $0x4e24d610 // fadd v16.4s, v16.4s, v4.4s
+	WORD $0x4eb0f4d0 // fmin v16.4s, v6.4s, v16.4s
+	WORD $0x4e30f4b0 // fmax v16.4s, v5.4s, v16.4s
 	VMOV V3.B16, V15.B16
-	WORD $0x4e27ce0f // FMLA V7.S4, V16.S4, V15.S4
-	WORD $0x4ea3d5f2 // FSUB V3.S4, V15.S4, V18.S4
-	WORD $0x4ea8ce50 // FMLS V8.S4, V18.S4, V16.S4
-	WORD $0x4ea9ce50 // FMLS V9.S4, V18.S4, V16.S4
+	WORD $0x4e27ce0f // fmla v15.4s, v16.4s, v7.4s
+	WORD $0x4ea3d5f2 // fsub v18.4s, v15.4s, v3.4s
+	WORD $0x4ea8ce50 // fmls v16.4s, v18.4s, v8.4s
+	WORD $0x4ea9ce50 // fmls v16.4s, v18.4s, v9.4s
 	VMOV V11.B16, V18.B16
-	WORD $0x4e30cd52 // FMLA V16.S4, V10.S4, V18.S4
+	WORD $0x4e30cd52 // fmla v18.4s, v10.4s, v16.4s
 	VMOV V12.B16, V17.B16
-	WORD $0x4e30ce51 // FMLA V16.S4, V18.S4, V17.S4
+	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
 	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce32 // FMLA V16.S4, V17.S4, V18.S4
+	WORD $0x4e30ce32 // fmla v18.4s, v17.4s, v16.4s
 	VMOV V14.B16, V17.B16
-	WORD $0x4e30ce51 // FMLA V16.S4, V18.S4, V17.S4
+	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e30ce32 // FMLA V16.S4, V17.S4, V18.S4
+	WORD $0x4e30ce32 // fmla v18.4s, v17.4s, v16.4s
 	VMOV V2.B16, V17.B16
-	WORD $0x4e30ce51 // FMLA V16.S4, V18.S4, V17.S4
-	WORD $0x4f3f05f0 // SSHR $1, V15.S4, V16.S4
+	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
+	WORD $0x4f3f05f0 // sshr v16.4s, v15.4s, #1
 	VSUB V16.S4, V15.S4, V15.S4
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30de30 // FMUL V16.S4, V17.S4, V16.S4
+	WORD $0x6e30de30 // fmul v16.4s, v17.4s, v16.4s
 	VSHL $23, V15.S4, V15.S4
 	VADD V2.S4, V15.S4, V15.S4
-	WORD $0x6e2fde0f // FMUL V15.S4, V16.S4, V15.S4
-	WORD $0x4e21d5e1 // FADD V1.S4, V15.S4, V1.S4
+	WORD $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	WORD $0x4e21d5e1 // fadd v1.4s, v15.4s, v1.4s
 	ADD $32, R0
 	SUBS $8, R8
 	BGE whole
@@ -1595,35 +1595,35 @@ wholeEnd:
 	BLT singleEnd
 single:
 	FMOVQ 0(R0), F15
-	WORD $0x4e24d5ef // FADD V4.S4, V15.S4, V15.S4
-	WORD $0x4eaff4cf // FMIN V15.S4, V6.S4, V15.S4
-	WORD $0x4e2ff4af // FMAX V15.S4, V5.S4, V15.S4
+	WORD $0x4e24d5ef // fadd v15.4s, v15.4s, v4.4s
+	WORD $0x4eaff4cf // fmin v15.4s, v6.4s, v15.4s
+	WORD $0x4e2ff4af // fmax v15.4s, v5.4s, v15.4s
 	VMOV V3.B16, V16.B16
-	WORD $0x4e27cdf0 // FMLA V7.S4, V15.S4, V16.S4
-	WORD $0x4ea3d611 // FSUB V3.S4, V16.S4, V17.S4
-	WORD $0x4ea8ce2f // FMLS V8.S4, V17.S4, V15.S4
-	WORD $0x4ea9ce2f // FMLS V9.S4, V17.S4, V15.S4
+	WORD $0x4e27cdf0 // fmla v16.4s, v15.4s, v7.4s
+	WORD $0x4ea3d611 // fsub v17.4s, v16.4s, v3.4s
+	WORD $0x4ea8ce2f // fmls v15.4s, v17.4s, v8.4s
+	WORD $0x4ea9ce2f // fmls v15.4s, v17.4s, v9.4s
 	VMOV V11.B16, V17.B16
-	WORD $0x4e2fcd51 // FMLA V15.S4, V10.S4, V17.S4
+	WORD $0x4e2fcd51 // fmla v17.4s, v10.4s, v15.4s
 	VMOV V12.B16, V18.B16
-	WORD $0x4e2fce32 // FMLA V15.S4, V17.S4, V18.S4
+	WORD $0x4e2fce32 // fmla v18.4s, v17.4s, v15.4s
 	VMOV V13.B16, V17.B16
-	WORD $0x4e2fce51 // FMLA V15.S4, V18.S4, V17.S4
+	WORD $0x4e2fce51 // fmla v17.4s, v18.4s, v15.4s
 	VMOV V14.B16, V18.B16
-	WORD $0x4e2fce32 // FMLA V15.S4, V17.S4, V18.S4
+	WORD $0x4e2fce32 // fmla v18.4s, v17.4s, v15.4s
 	VMOV V2.B16, V17.B16
-	WORD $0x4e2fce51 // FMLA V15.S4, V18.S4, V17.S4
+	WORD $0x4e2fce51 // fmla v17.4s, v18.4s, v15.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e2fce32 // FMLA V15.S4, V17.S4, V18.S4
-	WORD $0x4f3f060f // SSHR $1, V16.S4, V15.S4
+	WORD $0x4e2fce32 // fmla v18.4s, v17.4s, v15.4s
+	WORD $0x4f3f060f // sshr v15.4s, v16.4s, #1
 	VSUB V15.S4, V16.S4, V16.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V2.S4, V15.S4, V15.S4
-	WORD $0x6e2fde4f // FMUL V15.S4, V18.S4, V15.S4
+	WORD $0x6e2fde4f // fmul v15.4s, v18.4s, v15.4s
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30ddf0 // FMUL V16.S4, V15.S4, V16.S4
-	WORD $0x4e20d600 // FADD V0.S4, V16.S4, V0.S4
+	WORD $0x6e30ddf0 // fmul v16.4s, v15.4s, v16.4s
+	WORD $0x4e20d600 // fadd v0.4s, v16.4s, v0.4s
 	ADD $16, R0
 	SUBS $4, R8
 	BGE single
@@ -1634,35 +1634,35 @@ singleEnd:
 	BLT elementEnd
 element:
 	FMOVS (R0), F16
-	WORD $0x4e24d610 // FADD V4.S4, V16.S4, V16.S4
-	WORD $0x4eb0f4d0 // FMIN V16.S4, V6.S4, V16.S4
-	WORD $0x4e30f4b0 // FMAX V16.S4, V5.S4, V16.S4
+	WORD $0x4e24d610 // fadd v16.4s, v16.4s, v4.4s
+	WORD $0x4eb0f4d0 // fmin v16.4s, v6.4s, v16.4s
+	WORD $0x4e30f4b0 // fmax v16.4s, v5.4s, v16.4s
 	VMOV V3.B16, V15.B16
-	WORD $0x4e27ce0f // FMLA V7.S4, V16.S4, V15.S4
-	WORD $0x4ea3d5f2 // FSUB V3.S4, V15.S4, V18.S4
-	WORD $0x4ea8ce50 // FMLS V8.S4, V18.S4, V16.S4
-	WORD $0x4ea9ce50 // FMLS V9.S4, V18.S4, V16.S4
+	WORD $0x4e27ce0f // fmla v15.4s, v16.4s, v7.4s
+	WORD $0x4ea3d5f2 // fsub v18.4s, v15.4s, v3.4s
+	WORD $0x4ea8ce50 // fmls v16.4s, v18.4s, v8.4s
+	WORD $0x4ea9ce50 // fmls v16.4s, v18.4s, v9.4s
 	VMOV V11.B16, V18.B16
-	WORD $0x4e30cd52 // FMLA V16.S4, V10.S4, V18.S4
+	WORD $0x4e30cd52 // fmla v18.4s, v10.4s, v16.4s
 	VMOV V12.B16, V17.B16
-	WORD $0x4e30ce51 // FMLA V16.S4, V18.S4, V17.S4
+	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
 	VMOV V13.B16, V18.B16
-	WORD $0x4e30ce32 // FMLA V16.S4, V17.S4, V18.S4
+	WORD $0x4e30ce32 // fmla v18.4s, v17.4s, v16.4s
 	VMOV V14.B16, V17.B16
-	WORD $0x4e30ce51 // FMLA V16.S4, V18.S4, V17.S4
+	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
 	VMOV V2.B16, V18.B16
-	WORD $0x4e30ce32 // FMLA V16.S4, V17.S4, V18.S4
+	WORD $0x4e30ce32 // fmla v18.4s, v17.4s, v16.4s
 	VMOV V2.B16, V17.B16
-	WORD $0x4e30ce51 // FMLA V16.S4, V18.S4, V17.S4
-	WORD $0x4f3f05f0 // SSHR $1, V15.S4, V16.S4
+	WORD $0x4e30ce51 // fmla v17.4s, v18.4s, v16.4s
+	WORD $0x4f3f05f0 // sshr v16.4s, v15.4s, #1
 	VSUB V16.S4, V15.S4, V15.S4
 	VSHL $23, V16.S4, V16.S4
 	VADD V2.S4, V16.S4, V16.S4
-	WORD $0x6e30de30 // FMUL V16.S4, V17.S4, V16.S4
+	WORD $0x6e30de30 // fmul v16.4s, v17.4s, v16.4s
 	VSHL $23, V15.S4, V15.S4
 	VADD V2.S4, V15.S4, V15.S4
-	WORD $0x6e2fde0f // FMUL V15.S4, V16.S4, V15.S4
-	WORD $0x4e20d5f0 // FADD V0.S4, V15.S4, V16.S4
+	WORD $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
+	WORD $0x4e20d5f0 // fadd v16.4s, v15.4s, v0.4s
 	VMOV V16.S[0], V0.S[0]
 	ADD $4, R0
 	SUBS $1, R8
@@ -1671,11 +1671,11 @@ elementEnd:
 	ADDS $1, R8
 	BEQ done
 done:
-	WORD $0x4e20d420 // FADD V0.S4, V1.S4, V0.S4
-	WORD $0x0e61781f // FCVTL S2 to D2
-	WORD $0x4e617800 // FCVTL2 S4 to D2
-	WORD $0x4e7fd400 // FADD D2
-	WORD $0x7e70d800 // FADDP D2 to scalar
+	WORD $0x4e20d420 // fadd v0.4s, v1.4s, v0.4s
+	WORD $0x0e61781f // fcvtl v31.2d, v0.2s
+	WORD $0x4e617800 // fcvtl2 v0.2d, v0.4s
+	WORD $0x4e7fd400 // fadd v0.2d, v0.2d, v31.2d
+	WORD $0x7e70d800 // faddp d0, v0.2d
 	FMOVD F0, ret+24(FP)
 	RET
 
@@ -1717,40 +1717,40 @@ TEXT ·softmaxGradNEONAsm(SB), NOSPLIT, $0-44
 whole:
 	FMOVQ 0(R1), F13
 	FMOVQ 0(R3), F14
-	WORD $0x4eaed5ae // FSUB V14.S4, V13.S4, V14.S4
-	WORD $0x6e2edc2e // FMUL V14.S4, V1.S4, V14.S4
+	WORD $0x4eaed5ae // fsub v14.4s, v13.4s, v14.4s
+	WORD $0x6e2edc2e // fmul v14.4s, v1.4s, v14.4s
 	FMOVQ 0(R0), F13
-	WORD $0x6e2ddc2d // FMUL V13.S4, V1.S4, V13.S4
+	WORD $0x6e2ddc2d // fmul v13.4s, v1.4s, v13.4s
 	FMOVQ 0(R2), F15
-	WORD $0x4eafd5af // FSUB V15.S4, V13.S4, V15.S4
-	WORD $0x4eaff48f // FMIN V15.S4, V4.S4, V15.S4
-	WORD $0x4e2ff46f // FMAX V15.S4, V3.S4, V15.S4
+	WORD $0x4eafd5af // fsub v15.4s, v13.4s, v15.4s
+	WORD $0x4eaff48f // fmin v15.4s, v4.4s, v15.4s
+	WORD $0x4e2ff46f // fmax v15.4s, v3.4s, v15.4s
 	VMOV V2.B16, V13.B16
-	WORD $0x4e25cded // FMLA V5.S4, V15.S4, V13.S4
-	WORD $0x4ea2d5b0 // FSUB V2.S4, V13.S4, V16.S4
-	WORD $0x4ea6ce0f // FMLS V6.S4, V16.S4, V15.S4
-	WORD $0x4ea7ce0f // FMLS V7.S4, V16.S4, V15.S4
+	WORD $0x4e25cded // fmla v13.4s, v15.4s, v5.4s
+	WORD $0x4ea2d5b0 // fsub v16.4s, v13.4s, v2.4s
+	WORD $0x4ea6ce0f // fmls v15.4s, v16.4s, v6.4s
+	WORD $0x4ea7ce0f // fmls v15.4s, v16.4s, v7.4s
 	VMOV V9.B16, V16.B16
-	WORD $0x4e2fcd10 // FMLA V15.S4, V8.S4, V16.S4
+	WORD $0x4e2fcd10 // fmla v16.4s, v8.4s, v15.4s
 	VMOV V10.B16, V17.B16
-	WORD $0x4e2fce11 // FMLA V15.S4, V16.S4, V17.S4
+	WORD $0x4e2fce11 // fmla v17.4s, v16.4s, v15.4s
 	VMOV V11.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
 	VMOV V12.B16, V17.B16
-	WORD $0x4e2fce11 // FMLA V15.S4, V16.S4, V17.S4
+	WORD $0x4e2fce11 // fmla v17.4s, v16.4s, v15.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
 	VMOV V0.B16, V17.B16
-	WORD $0x4e2fce11 // FMLA V15.S4, V16.S4, V17.S4
-	WORD $0x4f3f05af // SSHR $1, V13.S4, V15.S4
+	WORD $0x4e2fce11 // fmla v17.4s, v16.4s, v15.4s
+	WORD $0x4f3f05af // sshr v15.4s, v13.4s, #1
 	VSUB V15.S4, V13.S4, V13.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V0.S4, V15.S4, V15.S4
-	WORD $0x6e2fde2f // FMUL V15.S4, V17.S4, V15.S4
+	WORD $0x6e2fde2f // fmul v15.4s, v17.4s, v15.4s
 	VSHL $23, V13.S4, V13.S4
 	VADD V0.S4, V13.S4, V13.S4
-	WORD $0x6e2ddded // FMUL V13.S4, V15.S4, V13.S4
-	WORD $0x6e2eddae // FMUL V14.S4, V13.S4, V14.S4
+	WORD $0x6e2ddded // fmul v13.4s, v15.4s, v13.4s
+	WORD $0x6e2eddae // fmul v14.4s, v13.4s, v14.4s
 	FMOVQ F13, 0(R0)
 	FMOVQ F14, 0(R1)
 	ADD $16, R0
@@ -1767,40 +1767,40 @@ wholeEnd:
 element:
 	FMOVS (R1), F14
 	FMOVS (R3), F13
-	WORD $0x4eadd5cd // FSUB V13.S4, V14.S4, V13.S4
-	WORD $0x6e2ddc2d // FMUL V13.S4, V1.S4, V13.S4
+	WORD $0x4eadd5cd // fsub v13.4s, v14.4s, v13.4s
+	WORD $0x6e2ddc2d // fmul v13.4s, v1.4s, v13.4s
 	FMOVS (R0), F14
-	WORD $0x6e2edc2e // FMUL V14.S4, V1.S4, V14.S4
+	WORD $0x6e2edc2e // fmul v14.4s, v1.4s, v14.4s
 	FMOVS (R2), F15
-	WORD $0x4eafd5cf // FSUB V15.S4, V14.S4, V15.S4
-	WORD $0x4eaff48f // FMIN V15.S4, V4.S4, V15.S4
-	WORD $0x4e2ff46f // FMAX V15.S4, V3.S4, V15.S4
+	WORD $0x4eafd5cf // fsub v15.4s, v14.4s, v15.4s
+	WORD $0x4eaff48f // fmin v15.4s, v4.4s, v15.4s
+	WORD $0x4e2ff46f // fmax v15.4s, v3.4s, v15.4s
 	VMOV V2.B16, V14.B16
-	WORD $0x4e25cdee // FMLA V5.S4, V15.S4, V14.S4
-	WORD $0x4ea2d5d1 // FSUB V2.S4, V14.S4, V17.S4
-	WORD $0x4ea6ce2f // FMLS V6.S4, V17.S4, V15.S4
-	WORD $0x4ea7ce2f // FMLS V7.S4, V17.S4, V15.S4
+	WORD $0x4e25cdee // fmla v14.4s, v15.4s, v5.4s
+	WORD $0x4ea2d5d1 // fsub v17.4s, v14.4s, v2.4s
+	WORD $0x4ea6ce2f // fmls v15.4s, v17.4s, v6.4s
+	WORD $0x4ea7ce2f // fmls v15.4s, v17.4s, v7.4s
 	VMOV V9.B16, V17.B16
-	WORD $0x4e2fcd11 // FMLA V15.S4, V8.S4, V17.S4
+	WORD $0x4e2fcd11 // fmla v17.4s, v8.4s, v15.4s
 	VMOV V10.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
 	VMOV V11.B16, V17.B16
-	WORD $0x4e2fce11 // FMLA V15.S4, V16.S4, V17.S4
+	WORD $0x4e2fce11 // fmla v17.4s, v16.4s, v15.4s
 	VMOV V12.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
 	VMOV V0.B16, V17.B16
-	WORD $0x4e2fce11 // FMLA V15.S4, V16.S4, V17.S4
+	WORD $0x4e2fce11 // fmla v17.4s, v16.4s, v15.4s
 	VMOV V0.B16, V16.B16
-	WORD $0x4e2fce30 // FMLA V15.S4, V17.S4, V16.S4
-	WORD $0x4f3f05cf // SSHR $1, V14.S4, V15.S4
+	WORD $0x4e2fce30 // fmla v16.4s, v17.4s, v15.4s
+	WORD $0x4f3f05cf // sshr v15.4s, v14.4s, #1
 	VSUB V15.S4, V14.S4, V14.S4
 	VSHL $23, V15.S4, V15.S4
 	VADD V0.S4, V15.S4, V15.S4
-	WORD $0x6e2fde0f // FMUL V15.S4, V16.S4, V15.S4
+	WORD $0x6e2fde0f // fmul v15.4s, v16.4s, v15.4s
 	VSHL $23, V14.S4, V14.S4
 	VADD V0.S4, V14.S4, V14.S4
-	WORD $0x6e2eddee // FMUL V14.S4, V15.S4, V14.S4
-	WORD $0x6e2dddcd // FMUL V13.S4, V14.S4, V13.S4
+	WORD $0x6e2eddee // fmul v14.4s, v15.4s, v14.4s
+	WORD $0x6e2dddcd // fmul v13.4s, v14.4s, v13.4s
 	FMOVS F14, (R0)
 	FMOVS F13, (R1)
 	ADD $4, R0
@@ -1831,11 +1831,11 @@ whole:
 	FMOVQ 0(R1), F2
 	FMOVQ 0(R2), F3
 	FMOVQ 0(R3), F4
-	WORD $0x6e24dc04 // FMUL V4.S4, V0.S4, V4.S4
-	WORD $0x6e23dc25 // FMUL V3.S4, V1.S4, V5.S4
-	WORD $0x4ea4cc45 // FMLS V4.S4, V2.S4, V5.S4
-	WORD $0x6e23dc43 // FMUL V3.S4, V2.S4, V3.S4
-	WORD $0x4e24cc23 // FMLA V4.S4, V1.S4, V3.S4
+	WORD $0x6e24dc04 // fmul v4.4s, v0.4s, v4.4s
+	WORD $0x6e23dc25 // fmul v5.4s, v1.4s, v3.4s
+	WORD $0x4ea4cc45 // fmls v5.4s, v2.4s, v4.4s
+	WORD $0x6e23dc43 // fmul v3.4s, v2.4s, v3.4s
+	WORD $0x4e24cc23 // fmla v3.4s, v1.4s, v4.4s
 	FMOVQ F5, 0(R0)
 	FMOVQ F3, 0(R1)
 	ADD $16, R0
@@ -1854,11 +1854,11 @@ element:
 	FMOVS (R1), F5
 	FMOVS (R2), F4
 	FMOVS (R3), F1
-	WORD $0x6e21dc01 // FMUL V1.S4, V0.S4, V1.S4
-	WORD $0x6e24dc62 // FMUL V4.S4, V3.S4, V2.S4
-	WORD $0x4ea1cca2 // FMLS V1.S4, V5.S4, V2.S4
-	WORD $0x6e24dca4 // FMUL V4.S4, V5.S4, V4.S4
-	WORD $0x4e21cc64 // FMLA V1.S4, V3.S4, V4.S4
+	WORD $0x6e21dc01 // fmul v1.4s, v0.4s, v1.4s
+	WORD $0x6e24dc62 // fmul v2.4s, v3.4s, v4.4s
+	WORD $0x4ea1cca2 // fmls v2.4s, v5.4s, v1.4s
+	WORD $0x6e24dca4 // fmul v4.4s, v5.4s, v4.4s
+	WORD $0x4e21cc64 // fmla v4.4s, v3.4s, v1.4s
 	FMOVS F2, (R0)
 	FMOVS F4, (R1)
 	ADD $4, R0
@@ -1890,11 +1890,11 @@ whole:
 	VUZP2 V2.S4, V3.S4, V2.S4
 	FMOVQ 0(R1), F3
 	FMOVQ 0(R2), F4
-	WORD $0x6e24dc04 // FMUL V4.S4, V0.S4, V4.S4
-	WORD $0x6e23dc25 // FMUL V3.S4, V1.S4, V5.S4
-	WORD $0x4ea4cc45 // FMLS V4.S4, V2.S4, V5.S4
-	WORD $0x6e23dc43 // FMUL V3.S4, V2.S4, V3.S4
-	WORD $0x4e24cc23 // FMLA V4.S4, V1.S4, V3.S4
+	WORD $0x6e24dc04 // fmul v4.4s, v0.4s, v4.4s
+	WORD $0x6e23dc25 // fmul v5.4s, v1.4s, v3.4s
+	WORD $0x4ea4cc45 // fmls v5.4s, v2.4s, v4.4s
+	WORD $0x6e23dc43 // fmul v3.4s, v2.4s, v3.4s
+	WORD $0x4e24cc23 // fmla v3.4s, v1.4s, v4.4s
 	VZIP1 V3.S4, V5.S4, V4.S4
 	VZIP2 V3.S4, V5.S4, V1.S4
 	FMOVQ F4, 0(R0)
@@ -1914,11 +1914,11 @@ element:
 	FMOVS 4(R0), F5
 	FMOVS (R1), F1
 	FMOVS (R2), F4
-	WORD $0x6e24dc04 // FMUL V4.S4, V0.S4, V4.S4
-	WORD $0x6e21dc62 // FMUL V1.S4, V3.S4, V2.S4
-	WORD $0x4ea4cca2 // FMLS V4.S4, V5.S4, V2.S4
-	WORD $0x6e21dca1 // FMUL V1.S4, V5.S4, V1.S4
-	WORD $0x4e24cc61 // FMLA V4.S4, V3.S4, V1.S4
+	WORD $0x6e24dc04 // fmul v4.4s, v0.4s, v4.4s
+	WORD $0x6e21dc62 // fmul v2.4s, v3.4s, v1.4s
+	WORD $0x4ea4cca2 // fmls v2.4s, v5.4s, v4.4s
+	WORD $0x6e21dca1 // fmul v1.4s, v5.4s, v1.4s
+	WORD $0x4e24cc61 // fmla v1.4s, v3.4s, v4.4s
 	FMOVS F2, (R0)
 	FMOVS F1, 4(R0)
 	ADD $8, R0
@@ -1961,24 +1961,24 @@ TEXT ·adamwNEONAsm(SB), NOSPLIT, $0-76
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R1), F9
-	WORD $0x6e29dc09 // FMUL V9.S4, V0.S4, V9.S4
+	WORD $0x6e29dc09 // fmul v9.4s, v0.4s, v9.4s
 	FMOVQ 0(R0), F10
-	WORD $0x6e2adcaa // FMUL V10.S4, V5.S4, V10.S4
+	WORD $0x6e2adcaa // fmul v10.4s, v5.4s, v10.4s
 	FMOVQ 0(R2), F11
-	WORD $0x6e29dc4c // FMUL V9.S4, V2.S4, V12.S4
-	WORD $0x4e2bcc2c // FMLA V11.S4, V1.S4, V12.S4
+	WORD $0x6e29dc4c // fmul v12.4s, v2.4s, v9.4s
+	WORD $0x4e2bcc2c // fmla v12.4s, v1.4s, v11.4s
 	FMOVQ 0(R3), F11
-	WORD $0x6e29dc8d // FMUL V9.S4, V4.S4, V13.S4
-	WORD $0x6e29dda9 // FMUL V9.S4, V13.S4, V9.S4
-	WORD $0x4e2bcc69 // FMLA V11.S4, V3.S4, V9.S4
+	WORD $0x6e29dc8d // fmul v13.4s, v4.4s, v9.4s
+	WORD $0x6e29dda9 // fmul v9.4s, v13.4s, v9.4s
+	WORD $0x4e2bcc69 // fmla v9.4s, v3.4s, v11.4s
 	FMOVQ F12, 0(R2)
 	FMOVQ F9, 0(R3)
-	WORD $0x6e2cdccc // FMUL V12.S4, V6.S4, V12.S4
-	WORD $0x6ea1f929 // FSQRT V0.S4, V9.S4, V9.S4
+	WORD $0x6e2cdccc // fmul v12.4s, v6.4s, v12.4s
+	WORD $0x6ea1f929 // fsqrt v9.4s, v9.4s
 	VMOV V8.B16, V11.B16
-	WORD $0x4e27cd2b // FMLA V7.S4, V9.S4, V11.S4
-	WORD $0x6e2bfd8b // FDIV V11.S4, V12.S4, V11.S4
-	WORD $0x4eabd54b // FSUB V11.S4, V10.S4, V11.S4
+	WORD $0x4e27cd2b // fmla v11.4s, v9.4s, v7.4s
+	WORD $0x6e2bfd8b // fdiv v11.4s, v12.4s, v11.4s
+	WORD $0x4eabd54b // fsub v11.4s, v10.4s, v11.4s
 	FMOVQ F11, 0(R0)
 	ADD $16, R0
 	ADD $16, R1
@@ -1993,24 +1993,24 @@ wholeEnd:
 	BLT elementEnd
 element:
 	FMOVS (R1), F11
-	WORD $0x6e2bdc0b // FMUL V11.S4, V0.S4, V11.S4
+	WORD $0x6e2bdc0b // fmul v11.4s, v0.4s, v11.4s
 	FMOVS (R0), F10
-	WORD $0x6e2adcaa // FMUL V10.S4, V5.S4, V10.S4
+	WORD $0x6e2adcaa // fmul v10.4s, v5.4s, v10.4s
 	FMOVS (R2), F12
-	WORD $0x6e2bdc49 // FMUL V11.S4, V2.S4, V9.S4
-	WORD $0x4e2ccc29 // FMLA V12.S4, V1.S4, V9.S4
+	WORD $0x6e2bdc49 // fmul v9.4s, v2.4s, v11.4s
+	WORD $0x4e2ccc29 // fmla v9.4s, v1.4s, v12.4s
 	FMOVS (R3), F12
-	WORD $0x6e2bdc8d // FMUL V11.S4, V4.S4, V13.S4
-	WORD $0x6e2bddab // FMUL V11.S4, V13.S4, V11.S4
-	WORD $0x4e2ccc6b // FMLA V12.S4, V3.S4, V11.S4
+	WORD $0x6e2bdc8d // fmul v13.4s, v4.4s, v11.4s
+	WORD $0x6e2bddab // fmul v11.4s, v13.4s, v11.4s
+	WORD $0x4e2ccc6b // fmla v11.4s, v3.4s, v12.4s
 	FMOVS F9, (R2)
 	FMOVS F11, (R3)
-	WORD $0x6e29dcc9 // FMUL V9.S4, V6.S4, V9.S4
-	WORD $0x6ea1f96b // FSQRT V0.S4, V11.S4, V11.S4
+	WORD $0x6e29dcc9 // fmul v9.4s, v6.4s, v9.4s
+	WORD $0x6ea1f96b // fsqrt v11.4s, v11.4s
 	VMOV V8.B16, V12.B16
-	WORD $0x4e27cd6c // FMLA V7.S4, V11.S4, V12.S4
-	WORD $0x6e2cfd2c // FDIV V12.S4, V9.S4, V12.S4
-	WORD $0x4eacd54c // FSUB V12.S4, V10.S4, V12.S4
+	WORD $0x4e27cd6c // fmla v12.4s, v11.4s, v7.4s
+	WORD $0x6e2cfd2c // fdiv v12.4s, v9.4s, v12.4s
+	WORD $0x4eacd54c // fsub v12.4s, v10.4s, v12.4s
 	FMOVS F12, (R0)
 	ADD $4, R0
 	ADD $4, R1
@@ -2054,24 +2054,24 @@ TEXT ·adamwClearNEONAsm(SB), NOSPLIT, $0-76
 	BLT wholeEnd
 whole:
 	FMOVQ 0(R1), F10
-	WORD $0x6e2adc0a // FMUL V10.S4, V0.S4, V10.S4
+	WORD $0x6e2adc0a // fmul v10.4s, v0.4s, v10.4s
 	FMOVQ 0(R0), F11
-	WORD $0x6e2bdcab // FMUL V11.S4, V5.S4, V11.S4
+	WORD $0x6e2bdcab // fmul v11.4s, v5.4s, v11.4s
 	FMOVQ 0(R2), F12
-	WORD $0x6e2adc4d // FMUL V10.S4, V2.S4, V13.S4
-	WORD $0x4e2ccc2d // FMLA V12.S4, V1.S4, V13.S4
+	WORD $0x6e2adc4d // fmul v13.4s, v2.4s, v10.4s
+	WORD $0x4e2ccc2d // fmla v13.4s, v1.4s, v12.4s
 	FMOVQ 0(R3), F12
-	WORD $0x6e2adc8e // FMUL V10.S4, V4.S4, V14.S4
-	WORD $0x6e2addca // FMUL V10.S4, V14.S4, V10.S4
-	WORD $0x4e2ccc6a // FMLA V12.S4, V3.S4, V10.S4
+	WORD $0x6e2adc8e // fmul v14.4s, v4.4s, v10.4s
+	WORD $0x6e2addca // fmul v10.4s, v14.4s, v10.4s
+	WORD $0x4e2ccc6a // fmla v10.4s, v3.4s, v12.4s
 	FMOVQ F13, 0(R2)
 	FMOVQ F10, 0(R3)
-	WORD $0x6e2ddccd // FMUL V13.S4, V6.S4, V13.S4
-	WORD $0x6ea1f94a // FSQRT V0.S4, V10.S4, V10.S4
+	WORD $0x6e2ddccd // fmul v13.4s, v6.4s, v13.4s
+	WORD $0x6ea1f94a // fsqrt v10.4s, v10.4s
 	VMOV V8.B16, V12.B16
-	WORD $0x4e27cd4c // FMLA V7.S4, V10.S4, V12.S4
-	WORD $0x6e2cfdac // FDIV V12.S4, V13.S4, V12.S4
-	WORD $0x4eacd56c // FSUB V12.S4, V11.S4, V12.S4
+	WORD $0x4e27cd4c // fmla v12.4s, v10.4s, v7.4s
+	WORD $0x6e2cfdac // fdiv v12.4s, v13.4s, v12.4s
+	WORD $0x4eacd56c // fsub v12.4s, v11.4s, v12.4s
 	FMOVQ F12, 0(R0)
 	FMOVQ F9, 0(R1)
 	ADD $16, R0
@@ -2087,24 +2087,24 @@ wholeEnd:
 	BLT elementEnd
 element:
 	FMOVS (R1), F12
-	WORD $0x6e2cdc0c // FMUL V12.S4, V0.S4, V12.S4
+	WORD $0x6e2cdc0c // fmul v12.4s, v0.4s, v12.4s
 	FMOVS (R0), F11
-	WORD $0x6e2bdcab // FMUL V11.S4, V5.S4, V11.S4
+	WORD $0x6e2bdcab // fmul v11.4s, v5.4s, v11.4s
 	FMOVS (R2), F13
-	WORD $0x6e2cdc4a // FMUL V12.S4, V2.S4, V10.S4
-	WORD $0x4e2dcc2a // FMLA V13.S4, V1.S4, V10.S4
+	WORD $0x6e2cdc4a // fmul v10.4s, v2.4s, v12.4s
+	WORD $0x4e2dcc2a // fmla v10.4s, v1.4s, v13.4s
 	FMOVS (R3), F13
-	WORD $0x6e2cdc8e // FMUL V12.S4, V4.S4, V14.S4
-	WORD $0x6e2cddcc // FMUL V12.S4, V14.S4, V12.S4
-	WORD $0x4e2dcc6c // FMLA V13.S4, V3.S4, V12.S4
+	WORD $0x6e2cdc8e // fmul v14.4s, v4.4s, v12.4s
+	WORD $0x6e2cddcc // fmul v12.4s, v14.4s, v12.4s
+	WORD $0x4e2dcc6c // fmla v12.4s, v3.4s, v13.4s
 	FMOVS F10, (R2)
 	FMOVS F12, (R3)
-	WORD $0x6e2adcca // FMUL V10.S4, V6.S4, V10.S4
-	WORD $0x6ea1f98c // FSQRT V0.S4, V12.S4, V12.S4
+	WORD $0x6e2adcca // fmul v10.4s, v6.4s, v10.4s
+	WORD $0x6ea1f98c // fsqrt v12.4s, v12.4s
 	VMOV V8.B16, V13.B16
-	WORD $0x4e27cd8d // FMLA V7.S4, V12.S4, V13.S4
-	WORD $0x6e2dfd4d // FDIV V13.S4, V10.S4, V13.S4
-	WORD $0x4eadd56d // FSUB V13.S4, V11.S4, V13.S4
+	WORD $0x4e27cd8d // fmla v13.4s, v12.4s, v7.4s
+	WORD $0x6e2dfd4d // fdiv v13.4s, v10.4s, v13.4s
+	WORD $0x4eadd56d // fsub v13.4s, v11.4s, v13.4s
 	FMOVS F13, (R0)
 	FMOVS F9, (R1)
 	ADD $4, R0

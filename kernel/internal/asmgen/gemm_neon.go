@@ -33,14 +33,14 @@ func gemmNEON(a *asm) {
 	}
 	a.op("B", "rows1")
 	for r := neonRows; r > 0; r-- {
-		(&neonTile{a, fmt.Sprintf("rows%d", r), r, 1}).print()
+		(&neonTile{neonWords{a}, fmt.Sprintf("rows%d", r), r, 1}).print()
 	}
-	(&neonTile{a, "wide1", 1, neonWide}).print()
+	(&neonTile{neonWords{a}, "wide1", 1, neonWide}).print()
 }
 
 // neonTile prints the loop over tiles of one shape.
 type neonTile struct {
-	*asm
+	neonWords
 	label        string
 	rows, panels int
 }
@@ -144,7 +144,7 @@ func (t *neonTile) step(k int, word func(i int) (reg, lane int)) {
 		for i := range t.rows {
 			for half := range 2 {
 				reg, lane := word(i)
-				t.fmlaLane(t.acc(i, p, half), b+half, reg, lane)
+				t.element("fmla", t.acc(i, p, half), b+half, reg, lane)
 			}
 		}
 	}
@@ -155,7 +155,7 @@ func (t *neonTile) epilogue() {
 	t.op("FMOVS", "tile_alpha(R19)", "F16")
 	t.op("VDUP", "V16.S[0]", "V16.S4")
 	for r := range t.rows * t.panels * 2 {
-		t.word(0x6E20DC00, "FMUL", r, r, 16)
+		t.three("fmul", r, r, 16)
 	}
 	t.bytes("ldc", "R24")
 	t.op("MOVWU", "tile_beta(R19)", "R17")
@@ -171,7 +171,7 @@ func (t *neonTile) epilogue() {
 		for p := range t.panels {
 			t.op("FLDPQ", fmt.Sprintf("%d(R0)", 32*p), "(F24, F25)")
 			for half := range 2 {
-				t.fmlaLane(t.acc(i, p, half), 24+half, 17, 0)
+				t.element("fmla", t.acc(i, p, half), 24+half, 17, 0)
 			}
 		}
 		t.op("ADD", "R24", "R0", "R0")
@@ -207,17 +207,4 @@ func (t *neonTile) epilogue() {
 		t.op("ADD", "R24", "R0", "R0")
 	}
 	t.at(t.label + "next")
-}
-
-// word prints a three-register instruction on vectors of four floats: d = n op m.
-//
-// Source: Arm Architecture Reference Manual, C4.1 (encodings).
-func (t *neonTile) word(base uint32, name string, d, n, m int) {
-	t.line("\tWORD $0x%08x // %s V%d.S4, V%d.S4, V%d.S4", base|uint32(m)<<16|uint32(n)<<5|uint32(d), name, m, n, d)
-}
-
-// fmlaLane prints d += n·m[lane].
-func (t *neonTile) fmlaLane(d, n, m, lane int) {
-	code := 0x4F801000 | uint32(lane&1)<<21 | uint32(lane>>1)<<11 | uint32(m)<<16 | uint32(n)<<5 | uint32(d)
-	t.line("\tWORD $0x%08x // FMLA V%d.S[%d], V%d.S4, V%d.S4", code, m, lane, n, d)
 }

@@ -14,10 +14,14 @@ func (n neonWords) word(code uint32, d, a, m int, format string, operands ...any
 
 // threeSame are instructions d = a op m on vectors of four words.
 var threeSame = map[string]uint32{
-	"fmul":  0x6e20dc00,
 	"fadd":  0x4e20d400,
 	"fsub":  0x4ea0d400,
+	"fmul":  0x6e20dc00,
+	"fdiv":  0x6e20fc00,
+	"fmax":  0x4e20f400,
+	"fmin":  0x4ea0f400,
 	"fmla":  0x4e20cc00,
+	"fmls":  0x4ea0cc00,
 	"faddp": 0x6e20d400,
 	"ushl":  0x6ea04400, // by a negative number: to the right
 }
@@ -59,6 +63,32 @@ func (n neonWords) sshll(d, a, bits, by int, upper bool) {
 	kind := map[int]string{8: "b", 16: "h", 32: "s"}
 	n.word(code|uint32(bits+by)<<16, d, a, 0, "%s v%d.%d%s, v%d.%d%s, #%d", name, d, 64/bits, kind[2*bits], a, lanes, kind[bits], by)
 }
+
+func (n neonWords) fsqrt(d, a int) { n.word(0x6ea1f800, d, a, 0, "fsqrt v%d.4s, v%d.4s", d, a) }
+
+// sshr shifts signed words down.
+func (n neonWords) sshr(d, a, by int) {
+	n.word(0x4f000400|uint32(64-by)<<16, d, a, 0, "sshr v%d.4s, v%d.4s, #%d", d, a, by)
+}
+
+// fmaxv is the largest float32.
+func (n neonWords) fmaxv(d, a int) { n.word(0x6e30f800, d, a, 0, "fmaxv s%d, v%d.4s", d, a) }
+
+// double widens the two lower float32, or the upper ones.
+func (n neonWords) double(d, a int, upper bool) {
+	if upper {
+		n.word(0x4e617800, d, a, 0, "fcvtl2 v%d.2d, v%d.4s", d, a)
+		return
+	}
+	n.word(0x0e617800, d, a, 0, "fcvtl v%d.2d, v%d.2s", d, a)
+}
+
+// addDoubles is d = a + m, and sumDoubles the sum of both elements.
+func (n neonWords) addDoubles(d, a, m int) {
+	n.word(0x4e60d400, d, a, m, "fadd v%d.2d, v%d.2d, v%d.2d", d, a, m)
+}
+
+func (n neonWords) sumDoubles(d, a int) { n.word(0x7e70d800, d, a, 0, "faddp d%d, v%d.2d", d, a) }
 
 // umaxv is the largest byte.
 func (n neonWords) umaxv(d, a int) { n.word(0x6e30a800, d, a, 0, "umaxv b%d, v%d.16b", d, a) }

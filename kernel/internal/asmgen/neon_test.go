@@ -22,7 +22,7 @@ func TestWords(t *testing.T) {
 		if !strings.HasSuffix(f.name, "_neon_arm64.s") {
 			continue
 		}
-		for _, m := range regexp.MustCompile(`WORD \$0x(\w{8}) // ([a-z].*)`).FindAllStringSubmatch(string(generate(f)), -1) {
+		for _, m := range regexp.MustCompile(`WORD \$0x(\w{8}) // (.*)`).FindAllStringSubmatch(string(generate(f)), -1) {
 			if seen[m[0]] {
 				continue
 			}

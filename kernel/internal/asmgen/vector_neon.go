@@ -1,10 +1,7 @@
 package main
 
 // Prints vector programs for Advanced SIMD: 4 lanes, the tail one element at a time. Streams are
-// walked by the pointers R0-R7, the elements left are in R8. Instructions that Go's assembler
-// lacks are words.
-//
-// Source: Arm Architecture Reference Manual, C4.1 (encodings).
+// walked by the pointers R0-R7, the elements left are in R8.
 
 type arm64Vector struct {
 	w    *asm
@@ -16,10 +13,8 @@ func (v *arm64Vector) line(format string, args ...any) { v.w.line("\t"+format, a
 
 func (v *arm64Vector) registers() int { return 32 }
 
-// word prints a three-register (or with m = 0 two-register) vector instruction.
-func (v *arm64Vector) word(base uint32, name string, d, n, m int) {
-	v.line("WORD $0x%08x // %s V%d.S4, V%d.S4, V%d.S4", base|uint32(m)<<16|uint32(n)<<5|uint32(d), name, m, n, d)
-}
+// words prints what Go's assembler lacks.
+func (v *arm64Vector) words() neonWords { return neonWords{v.w} }
 
 func (v *arm64Vector) broadcast(d int, x *value) {
 	if x.op == opScalar {
@@ -86,19 +81,19 @@ func (v *arm64Vector) storeBF16(int, int, *value, int) { panic("asmgen: bfloat16
 func (v *arm64Vector) op(o opcode, d, a, b int) {
 	switch o {
 	case opAdd:
-		v.word(0x4E20D400, "FADD", d, a, b)
+		v.words().three("fadd", d, a, b)
 	case opSub:
-		v.word(0x4EA0D400, "FSUB", d, a, b)
+		v.words().three("fsub", d, a, b)
 	case opMul:
-		v.word(0x6E20DC00, "FMUL", d, a, b)
+		v.words().three("fmul", d, a, b)
 	case opDiv:
-		v.word(0x6E20FC00, "FDIV", d, a, b)
+		v.words().three("fdiv", d, a, b)
 	case opMax:
-		v.word(0x4E20F400, "FMAX", d, a, b)
+		v.words().three("fmax", d, a, b)
 	case opMin:
-		v.word(0x4EA0F400, "FMIN", d, a, b)
+		v.words().three("fmin", d, a, b)
 	case opSqrt:
-		v.word(0x6EA1F800, "FSQRT", d, a, 0)
+		v.words().fsqrt(d, a)
 	case opAddInt:
 		v.line("VADD V%d.S4, V%d.S4, V%d.S4", b, a, d)
 	case opSubInt:
@@ -106,16 +101,16 @@ func (v *arm64Vector) op(o opcode, d, a, b int) {
 	case opShlInt23:
 		v.line("VSHL $23, V%d.S4, V%d.S4", a, d)
 	case opSraInt1:
-		v.line("WORD $0x%08x // SSHR $1, V%d.S4, V%d.S4", 0x4F3F0400|uint32(a)<<5|uint32(d), a, d)
+		v.words().sshr(d, a, 1)
 	}
 }
 
 func (v *arm64Vector) fma(negate bool, d, a, b int) {
 	if negate {
-		v.word(0x4EA0CC00, "FMLS", d, a, b)
+		v.words().three("fmls", d, a, b)
 		return
 	}
-	v.word(0x4E20CC00, "FMLA", d, a, b)
+	v.words().three("fmla", d, a, b)
 }
 
 func (v *arm64Vector) fmaInto(negate bool, d, b, c int) bool { return false }
@@ -188,18 +183,16 @@ func (v *arm64Vector) collect(a *allocation, f frame) {
 		v.accumulate(o, a.accs[0], a.accs[u], 0, 0)
 	}
 	r := a.accs[0]
-	two := func(base uint32, text string, d, n, m int) {
-		v.line("WORD $0x%08x // %s", base|uint32(m)<<16|uint32(n)<<5|uint32(d), text)
-	}
+	w := v.words()
 	if o == opMaximum {
-		two(0x6E30F800, "FMAXV S4 to scalar", r, r, 0)
+		w.fmaxv(r, r)
 		v.line("FMOVS F%d, ret+%d(FP)", r, f.ret)
 		return
 	}
-	two(0x0E617800, "FCVTL S2 to D2", t, r, 0)
-	two(0x4E617800, "FCVTL2 S4 to D2", r, r, 0)
-	two(0x4E60D400, "FADD D2", r, r, t)
-	two(0x7E70D800, "FADDP D2 to scalar", r, r, 0)
+	w.double(t, r, false)
+	w.double(r, r, true)
+	w.addDoubles(r, r, t)
+	w.sumDoubles(r, r)
 	v.line("FMOVD F%d, ret+%d(FP)", r, f.ret)
 }
 
