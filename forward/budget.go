@@ -21,22 +21,32 @@ type budget struct {
 	embed   mmap.Window // of the embedding table, where that is not the head as well
 	files   int64       // most that mapped files take besides experts: the dense part, and the program itself
 	largest int64       // unit
-	scarce  bool        // the budget is most of the memory that there is: page cache must not grow beside it
+	scarce  bool        // there is no memory for experts in the page cache beside the budget
+	fixed   bool        // experts can only be read to where their file is mapped
+	direct  bool        // experts are read past the page cache, to memory of this process
 	row     int64       // bytes of activations for a row of a pass
 }
 
 // spare is kept free for what is taken between two looks.
 func (b *budget) spare() int64 { return 16<<20 + b.limit/32 }
 
-// roomFor is how much experts may take, of which mapped bytes are in memory. The dense part counts from the
+// roomFor is how much experts may take, of which read bytes are in memory. The dense part counts from the
 // beginning, although its pages come one by one.
-func (b *budget) roomFor(mapped int64) int64 {
+func (b *budget) roomFor(read int64) int64 {
 	anon, file := machine.Resident()
-	return b.limit - b.spare() - anon - max(file-mapped, b.files)
+	if b.direct {
+		anon -= read
+	} else {
+		file -= read
+	}
+	return b.limit - b.spare() - anon - max(file, b.files)
 }
 
-func (b *budget) tooSmall(need int64) error {
+func (b *budget) tooSmall(need, read int64) error {
 	anon, _ := machine.Resident()
+	if b.direct {
+		anon -= read
+	}
 	return fmt.Errorf("forward: the memory budget of %d MB does not leave the %d MB that are needed now: the dense part of the model takes %d MB, contexts and the program %d MB: allow more, or use a shorter context",
 		b.limit>>20, need>>20+1, b.files>>20, anon>>20)
 }
@@ -57,9 +67,6 @@ func (n *Net) keepBudget() error {
 	}
 	if e, ok := n.src.Embedding(); ok && !n.cfg.TieWordEmbeddings {
 		r.embed, _ = r.regions.Window(e)
-	}
-	if total, _ := machine.Memory(); total > 0 {
-		r.scarce = total-r.limit < r.limit/2
 	}
 	_, file := machine.Resident()
 	r.files = dense + file
@@ -87,10 +94,37 @@ func (n *Net) keepBudget() error {
 	if mixtures == 0 {
 		return n.denseBudget(r)
 	}
+	r.chooseReads()
 	r.factor = 1 / float64(halfLife*mixtures)
 	r.row = n.rowBytes()
 	n.residents = r
 	return r.fit(n)
+}
+
+// chooseReads decides how experts are read. While there is memory for all of them in the page cache, beside the budget,
+// that is where they are best kept. Where there is not, it would only cost time, and the memory of others.
+func (r *residents) chooseReads() {
+	var all int64
+	for i := range r.units {
+		all += r.units[i].size
+	}
+	total, _ := machine.Memory()
+	r.scarce = total > 0 && total-r.limit < all
+	r.setReads(r.scarce && !r.fixed)
+}
+
+func (r *residents) setReads(direct bool) {
+	r.direct, r.read = direct, func(w mmap.Window, _ []byte) error { return w.Fetch() }
+	if direct {
+		r.read = mmap.Window.Read
+	}
+	for i := range r.units {
+		u := &r.units[i]
+		if direct {
+			u.size = int64(u.slotBytes)
+		}
+		r.largest = max(r.largest, u.size)
+	}
 }
 
 // fit chooses how many tokens are worked on at once, or says which budget would do.

@@ -12,7 +12,7 @@
 // layer.go what a layer is made of, and the plain block; build.go where its tensors come from; cache.go
 // what is kept of the tokens before, rows.go its rows, state.go its bytes; trace.go who is told where time goes. Then
 // one file per idea: rope.go; gqa.go; mla.go with mla_expanded.go and mla_absorbed.go; mlp.go, router.go and moe.go; moe_streamed.go,
-// residents.go and budget.go models larger than memory; mtp.go and mtp_v4.go, draft.go
+// residents.go, slots.go and budget.go models larger than memory; mtp.go and mtp_v4.go, draft.go
 // for guessing with them; dsa.go the sparse attention of V3.2, with indexer.go and select.go; csa.go the
 // attention of V4, with compress.go and recent.go; mhc.go its residual streams; hadamard.go the
 // publisher's roundings. A generation puts ideas together: llama.go (Llama, Qwen2, Qwen3), moe16b.go,

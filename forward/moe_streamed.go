@@ -30,14 +30,14 @@ const (
 func (m *moe) stream(src *weights.Source, r *residents) error {
 	m.residents, m.trust = r, 2*trusted
 	for e := range m.gate {
-		var bytes [3][][]byte
+		all := []matrix{{w: m.gate[e]}, {w: m.up[e]}, {w: m.down[e]}}
 		for i, proj := range []string{"gate_proj", "up_proj", "down_proj"} {
 			var err error
-			if bytes[i], err = src.ExpertBytes(m.prefix, proj, e); err != nil {
+			if all[i].bytes, err = src.ExpertBytes(m.prefix, proj, e); err != nil {
 				return err
 			}
 		}
-		for i, matrices := range [][][]byte{append(bytes[0], bytes[1]...), bytes[2]} {
+		for i, matrices := range [][]matrix{all[:2], all[2:]} {
 			u, err := r.add(matrices)
 			if err != nil {
 				return err

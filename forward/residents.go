@@ -17,8 +17,8 @@ import (
 
 // residents decides about the units of all experts of a Net: gate and up of an expert are one, down another.
 //
-// A unit is absent, asked for or guessed, loading, resident. Loaders run while something is asked for and not
-// between two calls of Run. The coldest unit goes first; those that the layer at work has asked for stay.
+// A unit is absent, asked for or guessed, loading, resident. Loaders run while something is asked for; between two calls
+// of Run they only end the reads that are under way: nobody waits for those, the disk may have stalled. The coldest unit goes first; those that the layer at work has asked for stay.
 type residents struct {
 	budget
 
@@ -36,6 +36,9 @@ type residents struct {
 	clock, factor float64
 
 	resting bool // between two calls of Run
+
+	slots
+	read func(w mmap.Window, to []byte) error // reads a part to its slot, or without one to where the file is mapped
 	ExpertReads
 }
 
@@ -48,21 +51,27 @@ type ExpertReads struct {
 	Misses  int   // not even that
 	Wasted  int   // read on a guess and given back unused
 	Bytes   int64 // read, from the page cache or the disk
+
+	WastedBytes int64 // of Wasted
 }
 
 // unit is what is read in and given back as one.
 type unit struct {
 	windows []mmap.Window
-	parts   []mmap.Window // the windows, cut for the loaders
-	size    int64
-	state   unitState
-	next    int     // first part that no loader has taken
-	left    int     // parts that are not read yet
-	got     int64   // bytes that are read
-	wanted  bool    // by the layer at work
-	guessed bool    // read on a guess, not used yet
-	heat    float64 // log2 of how often it was used, of late more than before: see warm
-	err     error
+	parts   []part // the windows, cut for the loaders
+	places  []place
+	slot    *slot // nil without, or while it is not in memory
+	size    int64 // of memory that it takes
+
+	slotBytes int
+	state     unitState
+	next      int     // first part that no loader has taken
+	left      int     // parts that are not read yet
+	got       int64   // bytes that are read
+	wanted    bool    // by the layer at work
+	guessed   bool    // read on a guess, not used yet
+	heat      float64 // log2 of how often it was used, of late more than before: see warm
+	err       error
 }
 
 type unitState uint8
@@ -76,34 +85,39 @@ const (
 )
 
 const (
-	maxLoaders = 8         // reads under way at once
-	maxGuesses = 2         // of these, on guesses
-	partBytes  = 512 << 10 // of one read
-	halfLife   = 32        // tokens after which a use counts half
+	maxLoaders = 8       // reads under way at once
+	maxGuesses = 2       // of these, on guesses
+	partBytes  = 1 << 20 // of one read
+	halfLife   = 32      // tokens after which a use counts half
 )
 
-// add makes a unit of the bytes of matrices and returns its number.
-func (r *residents) add(matrices [][]byte) (int32, error) {
+// add makes a unit of matrices and returns its number.
+func (r *residents) add(matrices []matrix) (int32, error) {
 	u := unit{heat: math.Inf(-1)}
-	for _, b := range matrices {
-		w, ok := r.regions.Window(b)
-		if !ok {
-			return 0, fmt.Errorf("forward: experts are not in a mapped file: a memory budget cannot be kept")
-		}
-		w.Sparse()
-		if n := len(u.windows); n > 0 {
-			if both, ok := u.windows[n-1].Join(w); ok { // codes and their scales, gate and up
-				u.windows[n-1] = both
-				continue
+	for _, m := range matrices {
+		ps, ok := m.places()
+		r.fixed = r.fixed || !ok
+		u.places = append(u.places, ps...)
+		for _, b := range m.bytes {
+			w, ok := r.regions.Window(b)
+			if !ok {
+				return 0, fmt.Errorf("forward: experts are not in a mapped file: a memory budget cannot be kept")
 			}
+			r.fixed = r.fixed || !w.CanRead()
+			w.Sparse()
+			if n := len(u.windows); n > 0 {
+				if both, ok := u.windows[n-1].Join(w); ok { // codes and their scales, gate and up
+					u.windows[n-1] = both
+					continue
+				}
+			}
+			u.windows = append(u.windows, w)
 		}
-		u.windows = append(u.windows, w)
 	}
 	for _, w := range u.windows {
-		u.parts = append(u.parts, w.Parts(partBytes)...)
 		u.size += w.Size()
 	}
-	r.largest = max(r.largest, u.size)
+	u.lay()
 	r.units = append(r.units, u)
 	return int32(len(r.units) - 1), nil
 }
@@ -220,7 +234,7 @@ func (r *residents) ready(units []int32) (n int, err error) {
 		case r.resting:
 			panic("forward: experts asked for outside of a walk")
 		case r.stuck && r.loaders == 0 && collected:
-			return 0, r.tooSmall(r.units[units[0]].size)
+			return 0, r.tooSmall(r.units[units[0]].size, r.mapped+r.idleBytes)
 		case r.stuck && r.loaders == 0:
 			debug.FreeOSMemory()
 			collected = true
@@ -273,9 +287,6 @@ func (r *residents) wake(ctx context.Context) (rest func()) {
 		for _, i := range r.present {
 			r.units[i].wanted = false
 		}
-		for r.loaders > 0 && ctx.Err() == nil { // a disk that stalls must not keep who gave up
-			r.changed.Wait()
-		}
 		if r.embed.Size() > 0 {
 			r.embed.Release(false) // of what it holds, a token needs one row
 		}
@@ -303,12 +314,16 @@ func (r *residents) load() {
 			return
 		}
 		u := &r.units[i]
-		guess := u.guessed
+		var to []byte
+		if u.slot != nil {
+			to = u.slot.b[w.at:][:w.Pages()]
+		}
+		guess, read := u.guessed, r.read
 		if guess {
 			r.guessing++
 		}
 		r.mu.Unlock()
-		err := w.Fetch()
+		err := read(w.Window, to)
 		r.mu.Lock()
 		if guess {
 			r.guessing--
@@ -327,15 +342,17 @@ func (r *residents) load() {
 			u.state = resident
 			if u.err != nil {
 				r.drop(i)
+			} else if u.slot != nil {
+				u.bind()
 			}
+			r.changed.Broadcast()
 		}
-		r.changed.Broadcast()
 	}
 }
 
 // part takes the next part to read, and makes room for its unit: of what was asked for first, then of guesses.
 // Few of these are read at once, because what is asked for meanwhile waits for them.
-func (r *residents) part() (i int32, w mmap.Window, ok bool) {
+func (r *residents) part() (i int32, w part, ok bool) {
 	if r.resting {
 		return 0, w, false // a unit that is half read stays open: it is read on when Run is called again
 	}
@@ -358,7 +375,7 @@ func (r *residents) part() (i int32, w mmap.Window, ok bool) {
 }
 
 // take takes the next part of the open unit at.
-func (r *residents) take(at int) (i int32, w mmap.Window, ok bool) {
+func (r *residents) take(at int) (i int32, w part, ok bool) {
 	i = r.open[at]
 	u := &r.units[i]
 	w = u.parts[u.next]
@@ -382,6 +399,12 @@ func (r *residents) openNext(queue *[]int32, state unitState) bool {
 		if u.state != state {
 			continue
 		}
+		if r.direct {
+			if u.slot, u.err = r.newSlot(u.slotBytes); u.err != nil {
+				u.state = absent
+				continue
+			}
+		}
 		u.state, u.next, u.left = loading, 0, len(u.parts)
 		u.guessed = state == guessedAt
 		if u.guessed {
@@ -404,7 +427,7 @@ func (r *residents) warm(u *unit) {
 
 // makeRoom gives back cold units until need more bytes fit; false if that is not possible now.
 func (r *residents) makeRoom(need int64) bool {
-	for r.held+need > r.roomFor(r.mapped) {
+	for r.held+need > r.room() {
 		coldest := -1
 		for j, i := range r.present {
 			if u := &r.units[i]; u.state == resident && !u.wanted && (coldest < 0 || u.heat < r.units[r.present[coldest]].heat) {
@@ -419,14 +442,24 @@ func (r *residents) makeRoom(need int64) bool {
 	return true
 }
 
+// room is how much units may take, those in memory included.
+func (r *residents) room() int64 { return r.roomFor(r.mapped + r.idleBytes) }
+
 // drop gives a unit back that no loader is at work on.
 func (r *residents) drop(i int32) {
 	u := &r.units[i]
-	for _, w := range u.windows {
-		w.Release(r.scarce) // fails for addresses that are no mapping, which these are not
+	if u.slot != nil {
+		u.unbind()
+		r.put(u.slot)
+		u.slot = nil
+	} else {
+		for _, w := range u.windows {
+			w.Release(r.scarce) // fails for addresses that are no mapping, which these are not
+		}
 	}
 	if u.guessed {
 		r.Wasted++
+		r.WastedBytes += u.got
 	}
 	r.held -= u.size
 	r.mapped -= u.got
@@ -440,12 +473,12 @@ func (r *residents) claim(need int64) error {
 	need = max(need, 0)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.makeRoom(need) {
-		return nil
+	for range 2 {
+		if r.makeRoom(need) {
+			r.trim(need)
+			return nil
+		}
+		debug.FreeOSMemory()
 	}
-	debug.FreeOSMemory()
-	if r.makeRoom(need) {
-		return nil
-	}
-	return r.tooSmall(need)
+	return r.tooSmall(need, r.mapped+r.idleBytes)
 }

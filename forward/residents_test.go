@@ -3,6 +3,7 @@ package forward
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
@@ -12,10 +13,15 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
+	"github.com/haenyeo/haenyeo/internal/mmap"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/model"
 	"github.com/haenyeo/haenyeo/weights"
@@ -34,9 +40,12 @@ func largeModel(t testing.TB) (dir string) {
 }
 
 // answer reads a text of 100 tokens and goes on for 30, and returns a hash of all logits.
-func answer(t testing.TB, dir string, o Options) (hash string, reads ExpertReads) {
+func answer(t testing.TB, dir string, o Options, direct bool) (hash string, reads ExpertReads) {
 	o.MaxTokens = 64
 	n := open(t, dir, o)
+	if direct {
+		readDirect(t, n)
+	}
 	c := newCache(t, n, 200)
 	h := fnv.New64a()
 	write := func(logits []float32) {
@@ -51,14 +60,36 @@ func answer(t testing.TB, dir string, o Options) (hash string, reads ExpertReads
 	return strconv.FormatUint(h.Sum64(), 16), n.ExpertReads()
 }
 
-// TestRAMChild is the program that TestRAM looks at from outside.
+// readDirect has experts read past the page cache, as where memory is scarce.
+func readDirect(t testing.TB, n *Net) {
+	if n.residents.fixed {
+		t.Skip("this file system has no direct reads")
+	}
+	n.residents.scarce = true
+	n.residents.setReads(true)
+}
+
+// TestRAMChild and TestRAMDirectChild are the program that TestRAM looks at from outside.
 func TestRAMChild(t *testing.T) {
 	dir := os.Getenv("HAENYEO_TEST_RAM_MODEL")
 	if dir == "" {
 		t.Skip("runs as a child of TestRAM")
 	}
 	ram, _ := strconv.ParseInt(os.Getenv("HAENYEO_TEST_RAM"), 10, 64)
-	hash, reads := answer(t, dir, Options{RAM: ram})
+	answerParent(t, dir, ram, false)
+}
+
+func TestRAMDirectChild(t *testing.T) {
+	dir := os.Getenv("HAENYEO_TEST_RAM_MODEL")
+	if dir == "" {
+		t.Skip("runs as a child of TestRAM")
+	}
+	ram, _ := strconv.ParseInt(os.Getenv("HAENYEO_TEST_RAM"), 10, 64)
+	answerParent(t, dir, ram, true)
+}
+
+func answerParent(t *testing.T, dir string, ram int64, direct bool) {
+	hash, reads := answer(t, dir, Options{RAM: ram}, direct)
 	fmt.Printf("\nanswer %s %+v\n", hash, reads)
 	io.ReadAll(os.Stdin) // until the parent has looked
 }
@@ -73,9 +104,13 @@ func TestRAM(t *testing.T) {
 		t.Skip("writes 150 MB")
 	}
 	dir := largeModel(t)
-	want, _ := answer(t, dir, Options{})
-	for _, ram := range []int64{0, 110 << 20, 140 << 20} {
-		peak, got := child(t, dir, ram)
+	want, _ := answer(t, dir, Options{}, false)
+	for _, c := range []struct {
+		test string
+		ram  int64
+	}{{"TestRAMChild", 0}, {"TestRAMChild", 110 << 20}, {"TestRAMChild", 140 << 20}, {"TestRAMDirectChild", 110 << 20}, {"TestRAMDirectChild", 140 << 20}} {
+		ram := c.ram
+		peak, got := childOf(t, c.test, dir, ram)
 		t.Logf("budget %d MB: peak %d MB, %s", ram>>20, peak>>20, got)
 		if hash, _, _ := strings.Cut(got, " "); hash != want {
 			t.Errorf("budget %d MB: logits differ", ram>>20)
@@ -91,9 +126,10 @@ func TestRAM(t *testing.T) {
 	}
 }
 
-// child runs the model in dir in another process and returns the most memory that it held, and what it says.
-func child(t *testing.T, dir string, ram int64) (peak int64, answer string) {
-	c := exec.Command(os.Args[0], "-test.run=^TestRAMChild$")
+// childOf runs a test with the model in dir in another process and returns the most memory that it held, and what it
+// says.
+func childOf(t testing.TB, test, dir string, ram int64) (peak int64, answer string) {
+	c := exec.Command(os.Args[0], "-test.run=^"+test+"$")
 	c.Env = append(os.Environ(), "HAENYEO_TEST_RAM_MODEL="+dir, fmt.Sprint("HAENYEO_TEST_RAM=", ram))
 	c.Stderr = os.Stderr
 	in := must[io.WriteCloser](t)(c.StdinPipe())
@@ -179,5 +215,82 @@ func TestRAMInterrupted(t *testing.T) {
 		if r := n.ExpertReads(); r.Hits == 0 {
 			t.Errorf("%s: %+v", name, r)
 		}
+	}
+}
+
+// A disk that errs ends the run with an error that says so, a disk that stalls keeps nobody who gives up: the caches
+// stay as they were, other sequences go on, and all of them do when the disk is well again.
+func TestRAMBadDisk(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a memory budget is kept on Linux only")
+	}
+	for _, direct := range []bool{false, true} {
+		path := goldenPath(t, "deepseek_v32")
+		n, free := open(t, path, Options{RAM: 4 << 30}), open(t, path, Options{})
+		if direct {
+			readDirect(t, n)
+		}
+		r, read := n.residents, n.residents.read
+		texts := [][]int32{randomTokens(1, 3, n.cfg.VocabSize), randomTokens(2, 5, n.cfg.VocabSize)}
+		var steps []*Step
+		for _, text := range texts {
+			steps = append(steps, &Step{Cache: newCache(t, n, 50), Tokens: text})
+		}
+		set := func(f func(mmap.Window, []byte) error) {
+			r.mu.Lock()
+			r.read = f
+			r.mu.Unlock()
+		}
+		check := func(what string, i int) {
+			t.Helper()
+			if want := last(t, free, newCache(t, free, 50), texts[i]); !slices.Equal(steps[i].Logits, want) {
+				t.Errorf("%s: logits differ by %.3g", what, maxDiff(steps[i].Logits, want))
+			}
+		}
+		ctx := context.Background()
+		var failed atomic.Int32
+		set(func(w mmap.Window, to []byte) error {
+			if failed.Add(1) == 3 { // in the middle of the first token
+				return syscall.EIO
+			}
+			return read(w, to)
+		})
+		err := n.Run(ctx, steps)
+		if !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "disk failed") || !strings.Contains(err.Error(), "safetensors") {
+			t.Errorf("a disk that errs: %v", err)
+		}
+		if steps[0].Cache.Len() != 0 || steps[1].Cache.Len() != 0 {
+			t.Errorf("after an error the caches hold %d and %d tokens", steps[0].Cache.Len(), steps[1].Cache.Len())
+		}
+		if err := n.Run(ctx, steps[1:]); err != nil {
+			t.Fatal(err)
+		}
+		check("after an error", 1)
+
+		stalled, well := make(chan bool), make(chan bool)
+		n2 := open(t, path, Options{RAM: 4 << 30})
+		if direct {
+			readDirect(t, n2)
+		}
+		var first sync.Once
+		n2.residents.read = func(w mmap.Window, to []byte) error {
+			first.Do(func() { close(stalled); <-well })
+			return read(w, to)
+		}
+		hurried, cancel := context.WithCancel(ctx)
+		go func() {
+			<-stalled
+			cancel()
+		}()
+		s := &Step{Cache: newCache(t, n2, 50), Tokens: texts[0]}
+		if err := n2.Run(hurried, []*Step{s}); !errors.Is(err, context.Canceled) {
+			t.Errorf("a disk that stalls: %v", err)
+		}
+		close(well)
+		if err := n2.Run(ctx, []*Step{s}); err != nil {
+			t.Fatal(err)
+		}
+		steps[0] = s
+		check("after a stall", 0)
 	}
 }

@@ -1,10 +1,12 @@
-// This file holds what decides which pages of a mapped file are in memory: Fetch and Release.
+// This file holds what decides which pages of a mapped file are in memory, Fetch and Release, and Read, which leaves
+// that as it is.
 
 package mmap
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -29,11 +31,12 @@ type Window struct {
 // Regions are the stretches of addresses at which this process has files mapped.
 type Regions []*region
 
-// region is a mapping of file from its byte offset on. file is nil if it cannot be opened.
+// region is a mapping of file from its byte offset on. file is nil if it cannot be opened; direct, if it cannot be
+// read past the page cache.
 type region struct {
-	lo, hi uintptr
-	file   *os.File
-	offset int64
+	lo, hi       uintptr
+	file, direct *os.File
+	offset       int64
 }
 
 // MappedRegions reads the regions from /proc.
@@ -53,13 +56,28 @@ func MappedRegions() (Regions, error) {
 		lo, err1 := strconv.ParseUint(from, 16, 64)
 		hi, err2 := strconv.ParseUint(to, 16, 64)
 		offset, err3 := strconv.ParseInt(f[2], 16, 64)
-		if err := errors.Join(err1, err2, err3); err != nil {
+		inode, err4 := strconv.ParseUint(f[4], 10, 64)
+		if err := errors.Join(err1, err2, err3, err4); err != nil {
 			return nil, fmt.Errorf("mmap: /proc/self/maps: %w", err)
 		}
-		file, _ := os.Open(strings.TrimLeft(f[5], " ")) // for advice about its page cache, which may fail
-		rs = append(rs, &region{uintptr(lo), uintptr(hi), file, offset})
+		path := strings.TrimLeft(f[5], " ")
+		rs = append(rs, &region{uintptr(lo), uintptr(hi), openSame(path, 0, inode), openSame(path, unix.O_DIRECT, inode), offset})
 	}
 	return rs, nil
+}
+
+// openSame opens the file that is mapped from path, nil if that cannot be: another may stand there by now.
+func openSame(path string, flag int, inode uint64) *os.File {
+	f, err := os.OpenFile(path, os.O_RDONLY|flag, 0)
+	if err != nil {
+		return nil
+	}
+	var s unix.Stat_t
+	if unix.Fstat(int(f.Fd()), &s) != nil || s.Ino != inode {
+		f.Close()
+		return nil
+	}
+	return f
 }
 
 // Window returns the window of b, which lies in a mapped file; false if it does not.
@@ -128,6 +146,37 @@ func (w Window) Fetch() error {
 		}
 	}
 }
+
+// CanRead says whether Read works for w.
+func (w Window) CanRead() bool { return w.in.direct != nil }
+
+// Read reads the pages of w past the page cache to b, which has as many bytes and begins at a page. What stands behind
+// the end of the file is left as it is.
+func (w Window) Read(b []byte) error {
+	n, err := w.in.direct.ReadAt(b, w.in.offset+int64(w.lo-w.in.lo))
+	if err == io.EOF && w.hi == w.in.hi && int64(n) > int64(len(b)-os.Getpagesize()) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("mmap: reading %d bytes past the page cache: %w", len(b), err)
+	}
+	return nil
+}
+
+// Pages is how many bytes the pages of w have, without those that come along.
+func (w Window) Pages() int { return int(w.hi - w.lo) }
+
+// NewPages returns memory of n bytes, whole pages that the garbage collector knows nothing of.
+func NewPages(n int) ([]byte, error) {
+	b, err := unix.Mmap(-1, 0, n, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		return nil, fmt.Errorf("mmap: %d bytes of memory: %w", n, err)
+	}
+	return b, nil
+}
+
+// FreePages gives back what NewPages returned.
+func FreePages(b []byte) { unix.Munmap(b) }
 
 // readAhead is how much of a file one hint asks for. Linux cuts off, without a word, what is more than it reads ahead
 // by itself, and that is 128 KiB nearly everywhere.

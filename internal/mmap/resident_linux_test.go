@@ -1,6 +1,9 @@
 package mmap_test
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -97,5 +100,58 @@ func TestWindow(t *testing.T) {
 	}
 	if err := parts[0].Fetch(); err == nil {
 		t.Error("pages behind the end of a file were fetched")
+	}
+}
+
+// Read gives what stands in the file, at its end too, past the page cache.
+func TestRead(t *testing.T) {
+	page := os.Getpagesize()
+	path := filepath.Join(t.TempDir(), "f")
+	text := make([]byte, 10*page+100)
+	for i := range text {
+		text[i] = byte(i * i >> 8)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	m, err := mmap.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	regions, err := mmap.MappedRegions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := m.Bytes()
+	for _, at := range [][2]int{{page + 5, 3*page - 7}, {0, len(text)}, {10*page + 1, len(text)}} {
+		w, ok := regions.Window(b[at[0]:at[1]])
+		if !ok || !w.CanRead() {
+			t.Skip("this file system has no direct reads")
+		}
+		to, err := mmap.NewPages(w.Pages())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Read(to); err != nil {
+			t.Fatal(err)
+		}
+		from := at[0] / page * page
+		if got := to[:min(len(to), len(text)-from)]; !bytes.Equal(got, text[from:][:len(got)]) {
+			t.Errorf("bytes %d to %d differ", at[0], at[1])
+		}
+		mmap.FreePages(to)
+	}
+	w, _ := regions.Window(b[4*page:])
+	if err := os.Truncate(path, int64(page)); err != nil {
+		t.Fatal(err)
+	}
+	to, err := mmap.NewPages(w.Pages())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mmap.FreePages(to)
+	if err := w.Read(to); !errors.Is(err, io.EOF) {
+		t.Error("pages behind the end of a file were read:", err)
 	}
 }

@@ -39,5 +39,20 @@ func (Window) Sparse() {}
 // Fetch does nothing here.
 func (Window) Fetch() error { return nil }
 
+// CanRead is false here.
+func (Window) CanRead() bool { return false }
+
+// Read fails here.
+func (Window) Read([]byte) error { return errors.ErrUnsupported }
+
+// Pages is 0 here.
+func (Window) Pages() int { return 0 }
+
+// NewPages fails here.
+func NewPages(int) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+// FreePages does nothing here.
+func FreePages([]byte) {}
+
 // Release does nothing here.
 func (Window) Release(bool) error { return nil }
