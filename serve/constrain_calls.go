@@ -139,16 +139,20 @@ func (b *builder) arguments(schema json.RawMessage, strict bool) *grammar.Gramma
 	o := grammar.Options{Strict: strict, Lenient: !strict}
 	var j parametersJSON
 	plain := json.Unmarshal(schema, &j) != nil || string(bytes.TrimSpace(j.Type)) != `"object"`
+	if strict {
+		b.keep(grammar.FromJSONSchema(schema, o)) // for what it finds wrong
+	}
 	if b.form.Parameters {
-		if strict {
-			b.keep(grammar.FromJSONSchema(schema, o)) // for what it finds wrong
-		}
 		return b.parameters(&j, o)
 	}
 	if plain {
 		return grammar.JSONObject()
 	}
-	return b.keep(grammar.FromJSONSchema(schema, o))
+	g, err := grammar.FromJSONSchema(schema, o)
+	if err != nil && !strict { // what it means is for the model to find out
+		return grammar.JSONObject()
+	}
+	return b.keep(g, err)
 }
 
 // parameters is the arguments of a call in DSML, in the order of the schema.
@@ -189,8 +193,11 @@ func (b *builder) parameter(key *grammar.Grammar, schema json.RawMessage, o gram
 	if json.Unmarshal(j["enum"], &choices) == nil && len(choices) > 0 {
 		return text(b.keep(grammar.FromChoices(choices)))
 	}
-	o.Strict = false // that is about the root
-	return value(b.keep(grammar.FromJSONSchema(schema, o)))
+	g, err := grammar.FromJSONSchema(schema, grammar.Options{Lenient: o.Lenient}) // strict is about the root
+	if err != nil && o.Lenient {
+		return b.either(text(b.free(dsmlMark)), value(grammar.JSON()))
+	}
+	return value(b.keep(g, err))
 }
 
 // unbounded says whether a schema says nothing about a string but that it is one.

@@ -156,6 +156,32 @@ func TestCallsAreDemanded(t *testing.T) {
 	}
 }
 
+// Schemas of tools that say nothing sensible leave the arguments to the model, which are JSON all the same; those of
+// strict tools are refused.
+func TestCallsOfOddSchemas(t *testing.T) {
+	for _, format := range []string{"v3.1", "v4"} {
+		s := gamble(t, format)
+		for _, schema := range []string{`{"type":"object","properties":{"a":{"type":"string","enum":null}}}`, `{}`, `{"type":"object","properties":{}}`, `true`} {
+			tools := `,"tools":[{"type":"function","function":{"name":"f","parameters":` + schema + `}}],"tool_choice":"required"`
+			for seed := range 5 {
+				a := s.post("/v1/chat/completions", fmt.Sprintf(`%s%s,"seed":%d,"max_tokens":2000}`, hello, tools, seed))
+				if at(t, a, "choices", 0, "finish_reason") == "length" {
+					continue
+				}
+				for _, call := range at(t, a, "choices", 0, "message", "tool_calls").([]any) {
+					if arguments := at(t, call, "function", "arguments").(string); !json.Valid([]byte(arguments)) || arguments[0] != '{' {
+						t.Errorf("%s %s: %q", format, schema, arguments)
+					}
+				}
+			}
+			strict := strings.Replace(tools, `"name":"f"`, `"name":"f","strict":true`, 1)
+			if status, e := s.refused("/v1/chat/completions", hello+strict+"}"); status != 400 || at(t, e, "error", "param") != "tools" {
+				t.Errorf("%s %s: %d %v", format, schema, status, e)
+			}
+		}
+	}
+}
+
 // A grammar that is used again is not made again.
 func TestGrammarsAreKept(t *testing.T) {
 	s := play(t, "v3", `{"name":"a","age":1,"mood":"calm"}`)
