@@ -193,6 +193,7 @@ func decodeAhead(ctx context.Context, step verifier, a *reply, g *guesser, logit
 		var drawn int
 		drawn, id, err = a.judge(logits, guesses)
 		g.judged(drawn - 1)
+		a.r.Guessed, a.r.Right = g.guessed, g.right
 		g.made(a.r.Tokens[before:]...)
 		if err = errors.Join(err, step.keep(ctx, drawn)); err != nil {
 			return err

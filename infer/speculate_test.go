@@ -332,6 +332,70 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// metered is a Session whose steps seem to take what cost says: no clock is looked at.
+type metered struct {
+	*Session
+	cost           func(rows int) time.Duration
+	at             time.Time
+	steps, guessed int
+}
+
+func (m *metered) speculate(req *Request, sample *sampler) (*guesser, error) {
+	m.pace.now = func() time.Time { return m.at }
+	return m.Session.speculate(req, sample)
+}
+
+func (m *metered) stepEvery(ctx context.Context, tokens []int32) ([]float32, error) {
+	m.at = m.at.Add(m.cost(len(tokens)))
+	m.steps++
+	if len(tokens) > 1 {
+		m.guessed++
+	}
+	return m.Session.stepEvery(ctx, tokens)
+}
+
+// Guessing goes on where more rows in a step cost nothing, and is off where every row costs as much as a step; the
+// answer is the same, and says what was guessed.
+func TestGuessingIsSwitchedOff(t *testing.T) {
+	net := openNet(t, "llama-q8_0")
+	q := Request{Tokens: prompt(net, 30, 5), MaxTokens: 400, Speculation: Speculation{NGram: true}}
+	for i := range 4 { // ids that follow each other in every order: there is always a guess, and a fourth of them are right
+		for j := range 4 {
+			q.Tokens = append(q.Tokens, int32(10+i), int32(10+j))
+		}
+	}
+	q.Temperature, q.Allowed = 3, func([]int32) []uint64 { return []uint64{15 << 10} }
+	var want []int32
+	for _, c := range []struct {
+		name   string
+		cost   func(rows int) time.Duration
+		lo, hi float64 // share of steps with guesses
+	}{
+		{"rows cost nothing", func(int) time.Duration { return time.Second }, 0.7, 1},
+		{"every row costs a step", func(rows int) time.Duration { return time.Duration(rows) * time.Second }, 0, 0.1},
+	} {
+		m := &metered{Session: newTestSession(t, net, 500), cost: c.cost, at: time.Unix(0, 0)}
+		r, err := Generate(context.Background(), m, q, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == nil {
+			want = r.Tokens
+		}
+		share := float64(m.guessed) / float64(m.steps)
+		t.Logf("%s: %d tokens in %d steps, %.2f with guesses, %d of %d right", c.name, len(r.Tokens), m.steps, share, r.Right, r.Guessed)
+		if share < c.lo || share > c.hi {
+			t.Errorf("%s: %.2f of the steps have guesses, want %.2f to %.2f", c.name, share, c.lo, c.hi)
+		}
+		if !slices.Equal(r.Tokens, want) {
+			t.Errorf("%s: another answer", c.name)
+		}
+		if r.Guessed < r.Right || m.guessed > r.Guessed || m.steps+r.Right+1 != len(r.Tokens) {
+			t.Errorf("%s: %d of %d guesses right in %d steps for %d tokens", c.name, r.Right, r.Guessed, m.steps, len(r.Tokens))
+		}
+	}
+}
+
 // A model that is not stepped by a Session cannot guess, and says so.
 func TestGuessingNeedsASession(t *testing.T) {
 	if _, err := Generate(context.Background(), &script{ids: ids("ab")}, Request{Tokens: []int32{1}, MaxTokens: 2, Speculation: Speculation{NGram: true}}, nil); err == nil {

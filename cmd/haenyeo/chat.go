@@ -32,6 +32,7 @@ type chatCmd struct {
 	Load      string  `placeholder:"FILE" help:"Go on with a conversation that /save wrote."`
 	NoHistory bool    `help:"Keep no file of what is typed."`
 	samplingFlags
+	speculateFlags
 	arithmetic
 }
 
@@ -52,7 +53,11 @@ func (c *chatCmd) Run(a *app) error {
 	case a.JSON && c.Prompt == nil && a.typed:
 		return misuse("--json: a conversation in the terminal has no JSON; give --prompt, or the message on stdin")
 	}
-	m, err := a.open(c.Model, c.arithmetic)
+	guess, err := c.speculation()
+	if err != nil {
+		return err
+	}
+	m, err := a.openGuessing(c.Model, c.arithmetic, guess)
 	if err != nil {
 		return err
 	}
@@ -64,6 +69,7 @@ func (c *chatCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	talk.Speculation = guess
 	if c.Prompt == nil && a.typed {
 		return c.converse(a, m, talk, reread)
 	}

@@ -224,7 +224,7 @@ func (t *talk) load(arg string) error {
 	if err != nil {
 		return err
 	}
-	loaded.Sampling, loaded.MaxTokens = t.chat.Sampling, t.chat.MaxTokens
+	loaded.Sampling, loaded.MaxTokens, loaded.Speculation = t.chat.Sampling, t.chat.MaxTokens, t.chat.Speculation
 	t.chat, t.file = loaded, path
 	t.recount(reread)
 	t.recap()
@@ -330,8 +330,12 @@ func (t *talk) set(arg string) error {
 
 func (t *talk) stats(string) error {
 	s := t.spent
-	t.con.Note("%s, %s written at %s/s, %s read at %s/s, %s known from before\ncontext %s of %s tokens, %s in the conversation, format %s",
-		plural(s.answers, "answer"), plural(s.tokens, "token"), speed(s.tokens-s.answers, s.writing), grouped(s.read), speed(s.read, s.reading),
+	guessed := ""
+	if s.guessed > 0 {
+		guessed = ", " + guesses(s.guessed, s.right)
+	}
+	t.con.Note("%s, %s written at %s/s%s, %s read at %s/s, %s known from before\ncontext %s of %s tokens, %s in the conversation, format %s",
+		plural(s.answers, "answer"), plural(s.tokens, "token"), speed(s.tokens-s.answers, s.writing), guessed, grouped(s.read), speed(s.read, s.reading),
 		grouped(s.reused), grouped(t.used()), grouped(t.chat.Context()), plural(len(t.chat.Messages), "message"), t.chat.Format().Name())
 	return nil
 }

@@ -43,6 +43,7 @@ type talk struct {
 // spent sums up a conversation.
 type spent struct {
 	answers, tokens, read, reused int
+	guessed, right                int // ahead
 	reading, writing              time.Duration
 }
 
@@ -223,6 +224,9 @@ func (t *talk) describe(r haenyeo.Reply) string {
 	if r.Reused > 0 {
 		read += fmt.Sprintf(", %s known", grouped(r.Reused))
 	}
+	if r.Guessed > 0 {
+		parts = append(parts, guesses(r.Guessed, r.Right))
+	}
 	parts = append(parts, read, fmt.Sprintf("context %s of %s", grouped(r.Prompt+r.Tokens), grouped(t.chat.Context())))
 	return strings.Join(parts, " · ")
 }
@@ -259,6 +263,8 @@ func (s *spent) add(r haenyeo.Reply) {
 	s.tokens += r.Tokens
 	s.read += r.Prompt - r.Reused
 	s.reused += r.Reused
+	s.guessed += r.Guessed
+	s.right += r.Right
 	s.reading += r.Reading
 	s.writing += r.Writing
 }

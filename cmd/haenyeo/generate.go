@@ -19,6 +19,8 @@ type generateCmd struct {
 	Logprobs  *int     `placeholder:"K" help:"With --json: the log-probability of every new token, and of the K most probable ones at its place."`
 	samplingFlags
 	grammarFlags
+	speculateFlags
+	Profile string `placeholder:"DIR" help:"Write cpu.pprof and timeline.html, a picture of the layers, to this new directory."`
 	arithmetic
 }
 
@@ -49,22 +51,34 @@ func (c *generateCmd) Run(a *app) error {
 			return misuse("--stop: an empty text would stop at once, give at least one character")
 		}
 	}
+	guess, err := c.speculation()
+	if err != nil {
+		return err
+	}
 	started := time.Now()
+	profile, err := a.profile(c.Profile)
+	if err != nil {
+		return err
+	}
+	defer profile.abort()
 	g, err := c.load()
 	if err != nil {
 		return err
 	}
-	m, err := a.open(c.Model, c.arithmetic)
+	m, err := a.openGuessing(c.Model, c.arithmetic, guess)
 	if err != nil {
 		return err
 	}
 	defer m.Close()
-	r := haenyeo.Request{Tokens: c.Tokens, Sampling: m.Sampling(), Grammar: g, Stop: c.Stop}
+	r := haenyeo.Request{Tokens: c.Tokens, Sampling: m.Sampling(), Grammar: g, Stop: c.Stop, Speculation: guess}
 	if r.Logprobs = c.Logprobs != nil; r.Logprobs {
 		r.TopLogprobs = *c.Logprobs
 	}
 	if err := c.apply(&r.Sampling, m.Tokenizer() != nil); err != nil {
 		return err
+	}
+	if flags := c.cutsNothing(&r.Sampling); flags != "" {
+		a.log.Warn("the most probable token is taken, none is drawn: give --temperature too", "without effect", flags)
 	}
 	if len(c.Tokens) == 0 {
 		text, err := a.prompt(c.Prompt)
@@ -78,6 +92,10 @@ func (c *generateCmd) Run(a *app) error {
 	r.MaxTokens = min(defaultMaxTokens, m.Room(len(r.Tokens)))
 	set(&r.MaxTokens, c.MaxTokens)
 
+	if profile.ledger != nil {
+		m.Net().SetTracer(profile.ledger)
+		profile.ledger.Start()
+	}
 	var first time.Time
 	result, err := m.Generate(a.ctx, r, func(text string) error {
 		if first.IsZero() {
@@ -93,7 +111,17 @@ func (c *generateCmd) Run(a *app) error {
 		return err
 	}
 	total := time.Since(started)
-	defer a.log.Info("generated", "tokens", len(result.Tokens), "first_token", first.Sub(started), "total", total) // below the text
+	if profile.ledger != nil {
+		profile.ledger.Stop()
+	}
+	if err := profile.finish(benchTitle(c.Model), fmt.Sprintf("generate: %s after %s", plural(len(result.Tokens), "token"), plural(len(r.Tokens), "token"))); err != nil {
+		return err
+	}
+	stats := []any{"tokens", len(result.Tokens), "first_token", first.Sub(started), "total", total}
+	if result.Guessed > 0 {
+		stats = append(stats, "guessed", result.Guessed, "right", result.Right)
+	}
+	defer a.log.Info("generated", stats...) // below the text
 	if !a.JSON {
 		if m.Tokenizer() == nil {
 			return a.print("%s", joinIDs(result.Tokens))

@@ -12,6 +12,7 @@ import (
 	"github.com/haenyeo/haenyeo"
 	"github.com/haenyeo/haenyeo/forward"
 	"github.com/haenyeo/haenyeo/hub"
+	"github.com/haenyeo/haenyeo/infer"
 	"github.com/haenyeo/haenyeo/kernel"
 	"github.com/haenyeo/haenyeo/quant"
 )
@@ -37,12 +38,17 @@ func (a *app) locate(name string) (string, error) {
 
 // open loads the model of this name or path.
 func (a *app) open(name string, x arithmetic) (*haenyeo.Model, error) {
+	return a.openGuessing(name, x, infer.Speculation{})
+}
+
+// openGuessing is open with what guesses tokens ahead.
+func (a *app) openGuessing(name string, x arithmetic, guess infer.Speculation) (*haenyeo.Model, error) {
 	path, err := a.locate(name)
 	if err != nil {
 		return nil, err
 	}
 	return haenyeo.Open(path, haenyeo.Options{Threads: a.Threads, Tier: a.CPU, DType: parseDType(x.DType), Rounding: x.rounding(),
-		KV: kvTypes[x.KVType], RAM: int64(x.RAM), Logger: a.log})
+		KV: kvTypes[x.KVType], MTP: guess.MTP, RAM: int64(x.RAM), Logger: a.log})
 }
 
 // arithmetic are the flags of how a model is computed.
