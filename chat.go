@@ -22,8 +22,6 @@ type Chat struct {
 	Sampling  infer.Sampling
 	MaxTokens int // of a reply; 0: what the context has room for
 
-	Speculation infer.Speculation // of tokens ahead; it changes no text
-
 	// Progress, if not nil, is called while the prompt is read, with its tokens that were read and all.
 	Progress func(done, total int)
 
@@ -45,8 +43,6 @@ type Reply struct {
 	Tokens       int           // of the answer
 	Reading      time.Duration // until its first token
 	Writing      time.Duration // from there to its last
-	Guessed      int           // tokens that were guessed ahead
-	Right        int           // of these, those that the model made too
 }
 
 // NewChat begins a conversation of at most size tokens (0: the model's window, or what of it fits into memory). format
@@ -124,6 +120,18 @@ func (c *Chat) Context() int { return c.context }
 // ErrContextFull says that a conversation leaves no room for an answer.
 var ErrContextFull = errors.New("shorten it, begin a new one, or ask for a longer context")
 
+// Used is how many tokens of the context the conversation takes as it stands; 0 where it cannot be written yet.
+func (c *Chat) Used() int {
+	if len(c.Messages) == 0 {
+		return 0
+	}
+	prompt, err := c.format.Render(c.Messages, c.Options)
+	if err != nil {
+		return 0
+	}
+	return len(chat.Encode(c.model.tok, prompt))
+}
+
 // Reply lets the model answer the conversation, or go on with its last message if that is a Prefix, and appends the
 // answer to Messages. emit, if not nil, receives it as it comes; its error ends the reply. When ctx ends, what was
 // said until then is kept as the answer, and returned with the context's error; Messages are as before where nothing
@@ -141,7 +149,7 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	answer := chat.Message{Role: chat.Assistant}
 	hand := func(events []chat.Event) error {
 		for _, e := range events {
-			add(&answer, e)
+			answer.Add(e)
 			if emit != nil {
 				if err := emit(e); err != nil {
 					return err
@@ -158,7 +166,7 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	var first, last time.Time
 	result, err := infer.Generate(ctx, c.session, infer.Request{
 		Tokens: ids, MaxTokens: room, Sampling: c.Sampling, End: c.end(), Text: &counter{Decoder: c.model.tok.Stream(false), token: c.Token},
-		TokenBytes: c.model.tok.TokenBytes, Progress: c.Progress, Speculation: c.Speculation,
+		TokenBytes: c.model.tok.TokenBytes, Progress: c.Progress,
 	}, func(text string) error {
 		if last = time.Now(); first.IsZero() {
 			first = last
@@ -168,10 +176,11 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	if err == nil || ctx.Err() != nil {
 		err = errors.Join(err, hand(parser.Close()))
 	}
-	r := Reply{Message: answer, FinishReason: result.FinishReason, Prompt: len(ids), Reused: result.Reused, Tokens: len(result.Tokens),
-		Guessed: result.Guessed, Right: result.Right}
+	r := Reply{Message: answer, FinishReason: result.FinishReason, Prompt: len(ids), Reused: result.Reused, Tokens: len(result.Tokens)}
 	if !first.IsZero() {
 		r.Reading, r.Writing = first.Sub(began), last.Sub(first)
+	} else if err == nil { // nothing but the end
+		r.Reading = time.Since(began)
 	}
 	if err == nil || len(result.Tokens) > 0 { // an answer may be empty
 		c.keep(answer)
@@ -214,25 +223,4 @@ func (c *Chat) end() []int32 {
 		}
 	}
 	return end
-}
-
-// add puts an event where it belongs in a message. A call that cannot be used becomes content: no prompt could repeat
-// it as a call.
-func add(m *chat.Message, e chat.Event) {
-	switch e.Kind {
-	case chat.ReasoningDelta:
-		m.Reasoning += e.Text
-	case chat.ContentDelta, chat.Malformed:
-		m.Content += e.Text
-	case chat.CallStart:
-		m.ToolCalls = append(m.ToolCalls, chat.ToolCall{ID: fmt.Sprintf("call_%d", e.Index), Name: e.Text})
-	case chat.CallArguments:
-		m.ToolCalls[len(m.ToolCalls)-1].Arguments += e.Text
-	case chat.CallEnd:
-		if e.Err != nil {
-			last := len(m.ToolCalls) - 1
-			m.Content += m.ToolCalls[last].Name + " " + m.ToolCalls[last].Arguments
-			m.ToolCalls = m.ToolCalls[:last]
-		}
-	}
 }

@@ -1,7 +1,9 @@
 package haenyeo
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
@@ -237,8 +239,9 @@ func TestChatFileRefuses(t *testing.T) {
 	if _, _, err := m.LoadChat(filepath.Join(dir, "missing"), "", 0); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("missing: %v", err)
 	}
-	if err := talk(t, m).Save(filepath.Join(dir, "no", "such", "place")); err == nil {
-		t.Error("saved nowhere")
+	if err := talk(t, m).Save(filepath.Join(dir, "no", "such", "place")); err == nil || !strings.Contains(err.Error(), "make it first") ||
+		strings.Contains(err.Error(), ".partial") || strings.Contains(err.Error(), "atomicfile") {
+		t.Errorf("saved nowhere: %v", err)
 	}
 	empty := filepath.Join(dir, "empty.json")
 	if err := talk(t, m).Save(empty); err != nil {
@@ -278,11 +281,23 @@ func TestChatFormats(t *testing.T) {
 
 func FuzzChatFile(f *testing.F) {
 	f.Add([]byte(`{"format":"v3.1","thinking":true,"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"f"}}]}`))
+	f.Add([]byte(`{"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y","prefix":true}]}`))
 	f.Add([]byte(`{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"a","type":"function","function":{"name":"f","arguments":"{"}}]}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		file, err := readChatFile(text)
-		if err == nil && file.Messages == nil {
-			t.Error("no messages and no error")
+		if err != nil {
+			return
+		}
+		if n := len(file.Messages); n > 0 && file.Messages[n-1].Prefix {
+			t.Error("the last message is a prefix")
+		}
+		written, err := json.Marshal(file)
+		if err != nil {
+			return // a tool's parameters that are no JSON object
+		}
+		again, err := readChatFile(written)
+		if rewritten, _ := json.Marshal(again); err != nil || !bytes.Equal(written, rewritten) {
+			t.Errorf("%v\n%s\n%s", err, written, rewritten)
 		}
 	})
 }
@@ -304,5 +319,27 @@ func TestContextBeyondTheWindow(t *testing.T) {
 		if warned := strings.Contains(log.String(), "longer than the model's window"); warned != (size > window) || size > 0 && c.Context() != size {
 			t.Errorf("a context of %d in a window of %d: %d, log %q", size, window, c.Context(), log.String())
 		}
+	}
+}
+
+// An answer that ends at once has read its prompt all the same; and what a conversation takes is known at any time.
+func TestChatEmptyAnswer(t *testing.T) {
+	m := open(t, talker)
+	c := talk(t, m, says(chat.User, "How deep is the sea?"))
+	c.Sampling.Bias = map[int32]float64{}
+	for _, id := range m.End() {
+		c.Sampling.Bias[id] = 100
+	}
+	if c.Used() == 0 {
+		t.Error("a conversation that takes nothing")
+	}
+	used := c.Used()
+	r := reply(t, c)
+	if r.Tokens != 0 && r.Message.Content != "" || r.Reading <= 0 || r.Prompt != used {
+		t.Errorf("%+v, %d used before", r, used)
+	}
+	c.Messages = nil
+	if n := c.Used(); n != 0 {
+		t.Errorf("an empty conversation takes %d tokens", n)
 	}
 }

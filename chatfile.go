@@ -36,7 +36,7 @@ type chatFile struct {
 // replaced once the new one is complete.
 func (c *Chat) Save(path string) error {
 	if err := c.saveMessages(path); err != nil {
-		return fmt.Errorf("haenyeo: saving the conversation: %w", err)
+		return fmt.Errorf("haenyeo: the conversation cannot be saved as %q: %w", path, cause(err))
 	}
 	c.forget()
 	if len(c.session.Tokens()) == 0 { // an older cache would still fit as far as it is the same
@@ -47,6 +47,18 @@ func (c *Chat) Save(path string) error {
 		return err
 	}
 	return c.session.Save(path+SessionSuffix, id)
+}
+
+// cause is what is wrong with a place, without the name of the file that is written until it is complete.
+func cause(err error) error {
+	var at *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errors.New("its directory does not exist, make it first")
+	case errors.As(err, &at):
+		return at.Err
+	}
+	return err
 }
 
 // forget drops what was read and is no longer in the conversation: it may be long, or private.
@@ -136,6 +148,9 @@ func readChatFile(text []byte) (file chatFile, err error) {
 	}
 	if file.Messages == nil {
 		return file, errors.New("it is no conversation: \"messages\" is missing")
+	}
+	for i := range file.Messages {
+		file.Messages[i].Prefix = false // of the request that somebody else wrote it for: here an answer is gone on with when that is asked
 	}
 	return file, nil
 }

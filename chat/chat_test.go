@@ -439,6 +439,57 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A thought that broke off under somebody else's template is gone on with as the answer itself was written.
+func TestTemplateGoesOnWithThought(t *testing.T) {
+	tok := newTokenizer(t, familyTokens)
+	for template, open := range map[string]string{
+		"{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}":        "[user]q[assistant]" + thinkToken,
+		"{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]<think>{% endif %}": "[user]q[assistant]" + thinkToken,
+	} {
+		f := detect(t, tok, Hints{Format: "jinja", Template: template})
+		for _, c := range []struct {
+			begun  Message
+			want   string
+			thinks bool
+		}{
+			{Message{Reasoning: "\nhm <think>"}, open + "\nhm <think>", true},
+			{Message{Reasoning: "\nhm\n", Content: "\n\n4"}, open + "\nhm\n" + endThinkToken + "\n\n4", false},
+		} {
+			c.begun.Role, c.begun.Prefix = Assistant, true
+			prompt, err := f.Render([]Message{{Role: User, Content: "q"}, c.begun}, Options{Thinking: true})
+			if got := Text(prompt); err != nil || got != c.want || f.Thinks(prompt) != c.thinks {
+				t.Errorf("%s: %q, %v, want %q; thinks %v", template, got, err, c.want, f.Thinks(prompt))
+			}
+			n := 0
+			for _, id := range Encode(tok, prompt) {
+				if tok.TokenType(id) != tokenizer.Normal {
+					n++
+				}
+			}
+			if want := map[bool]int{true: 1, false: 2}[c.thinks]; n != want {
+				t.Errorf("%s: %d control tokens in %q", template, n, Text(prompt))
+			}
+		}
+	}
+}
+
+func TestEfforts(t *testing.T) {
+	tok := newTokenizer(t, familyTokens)
+	for _, c := range []struct {
+		h     Hints
+		level string
+		ok    bool
+	}{
+		{Hints{Format: "v3.1"}, "silly", false}, {Hints{Format: "v3.1"}, "high", false}, {Hints{Format: "v3.1"}, "", true},
+		{Hints{Format: "v4"}, "high", true}, {Hints{Format: "v4"}, "silly", false}, {Hints{Format: "v4.1"}, "50", true}, {Hints{Format: "v4.1"}, "101", false},
+		{Hints{Format: "jinja", Template: "{{ reasoning_effort }}"}, "medium", true}, {Hints{Format: "jinja", Template: "x"}, "medium", false},
+	} {
+		if err := detect(t, tok, c.h).CheckEffort(c.level); (err == nil) != c.ok {
+			t.Errorf("%+v, %q: %v", c.h, c.level, err)
+		}
+	}
+}
+
 func TestFillInMiddle(t *testing.T) {
 	prompt, err := FillInMiddle(newTokenizer(t, familyTokens), "a<｜fim▁hole｜>", "b")
 	if want := bosToken + "<｜fim▁begin｜>a<｜fim▁hole｜><｜fim▁hole｜>b<｜fim▁end｜>"; err != nil || Text(prompt) != want {

@@ -64,6 +64,7 @@ func Detect(tok *tokenizer.Tokenizer, h Hints) (*Format, error) {
 			return nil, fmt.Errorf("chat: the model's chat template: %w", err)
 		}
 		f.called = callsOfTemplate(h.Template)
+		f.effort = strings.Contains(h.Template, "reasoning_effort")
 		for _, a := range tok.AddedTokens() {
 			if !a.Harmless() {
 				f.tokens = append(f.tokens, a.Content)

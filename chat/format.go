@@ -20,6 +20,7 @@ type Format struct {
 	template *jinja.Template // of the format "jinja"
 	tokens   []string        // added tokens of the tokenizer, for the format "jinja"
 	called   syntax          // of the format "jinja": how the template writes calls
+	effort   bool            // of the format "jinja": the template looks at the effort
 	system   string          // of the format "coder": what stands there when the conversation has no system message
 }
 
@@ -39,6 +40,7 @@ type kind struct {
 	needs    []string // tokens without which the model cannot have been trained with it
 	roles    []Role   // beside system, user and assistant
 	calls    syntax   // how a reply calls tools
+	effort   bool     // Options.Effort means something
 	write    func(w *writer, f *Format, conversation []Message, o Options) error
 
 	// lead is what a reply begins with before its content, tail what may stand between the content and the end.
@@ -64,10 +66,10 @@ var kinds = []*kind{
 	{name: "r1-0528", write: writeV3, roles: []Role{ToolRole}, needs: roleTokens, calls: fencedCalls, thinking: AlwaysThinks},
 	{name: "v3.1", write: writeV31, roles: []Role{ToolRole}, needs: roleTokens, calls: bareCalls, thinking: MayThink},
 	{name: "v3.2", write: writeV32, roles: []Role{ToolRole, Developer}, needs: roleTokens, calls: dsmlV32, thinking: MayThink},
-	{name: "v4", write: writeV4, roles: []Role{ToolRole, Developer, Reminder}, needs: roleTokens, calls: dsmlV4, thinking: MayThink},
-	{name: "v4-0731", write: writeV4, roles: []Role{ToolRole, Developer, Reminder}, needs: roleTokens, calls: dsmlV4, thinking: MayThink},
+	{name: "v4", write: writeV4, roles: []Role{ToolRole, Developer, Reminder}, needs: roleTokens, calls: dsmlV4, thinking: MayThink, effort: true},
+	{name: "v4-0731", write: writeV4, roles: []Role{ToolRole, Developer, Reminder}, needs: roleTokens, calls: dsmlV4, thinking: MayThink, effort: true},
 	{name: "v4.1", write: writeV41, roles: []Role{ToolRole, Developer, Reminder}, needs: append(slices.Clone(roleTokens), systemToken),
-		calls: dsmlV41, thinking: MayThink},
+		calls: dsmlV41, thinking: MayThink, effort: true},
 	{name: "jinja", write: writeJinja, roles: []Role{ToolRole, Developer, Reminder}, thinking: MayThink},
 }
 
@@ -104,6 +106,18 @@ func (f *Format) Name() string { return f.name }
 
 // Thinking says whether replies begin with reasoning.
 func (f *Format) Thinking() Thinking { return f.kind.thinking }
+
+// CheckEffort says what is wrong with a level of Options.Effort, nil if nothing is.
+func (f *Format) CheckEffort(level string) error {
+	switch {
+	case level == "" || f.effort:
+		return nil
+	case !f.kind.effort:
+		return fmt.Errorf("chat: format %q has no levels of effort: leave it out", f.name)
+	}
+	_, err := f.Render([]Message{{Role: User}}, Options{Thinking: true, Effort: level})
+	return err
+}
 
 // CallsTools says whether models of this format can be given tools and their calls be read.
 func (f *Format) CallsTools() bool { return f.calls() != noCalls }

@@ -330,8 +330,8 @@ func (p *Parser) finish(err error) {
 	p.emit(CallEnd, "", err)
 }
 
-// Add puts an event into the message that it is a part of; calls are numbered call_0 and so on. The text of what could not
-// be read goes to the content.
+// Add puts an event into the message that it is a part of; calls are numbered call_0 and so on. What could not be read as a
+// call, and a call that cannot be used, become content: no prompt could repeat it as a call.
 func (m *Message) Add(e Event) {
 	switch e.Kind {
 	case ReasoningDelta:
@@ -341,6 +341,14 @@ func (m *Message) Add(e Event) {
 	case CallStart:
 		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: "call_" + strconv.Itoa(e.Index), Name: e.Text})
 	case CallArguments:
-		m.ToolCalls[e.Index].Arguments += e.Text
+		m.ToolCalls[len(m.ToolCalls)-1].Arguments += e.Text
+	case CallEnd:
+		if e.Err != nil {
+			last := len(m.ToolCalls) - 1
+			m.Content += m.ToolCalls[last].Name + " " + m.ToolCalls[last].Arguments
+			if m.ToolCalls = m.ToolCalls[:last]; last == 0 {
+				m.ToolCalls = nil
+			}
+		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 func writeJinja(w *writer, f *Format, conversation []Message, o Options) error {
 	last := conversation[len(conversation)-1]
 	if last.Prefix && last.Reasoning != "" {
-		return errors.New("a template cannot go on with reasoning; leave it out of the prefix")
+		return writeThought(w, f, conversation, o)
 	}
 	// Most templates want the arguments of calls as an object, some as text; and null where a message is nothing but calls,
 	// some an empty text.
@@ -53,6 +53,27 @@ func writeJinja(w *writer, f *Format, conversation []Message, o Options) error {
 		out = before
 	}
 	marks.Split(out, func(s string, data bool) { w.add(s, !data) })
+	return nil
+}
+
+// writeThought writes a prompt that ends in reasoning, which templates have no way to go on with: as the answer itself would
+// be written, behind what the template gives for the beginning of one.
+func writeThought(w *writer, f *Format, conversation []Message, o Options) error {
+	last := conversation[len(conversation)-1]
+	if len(conversation) == 1 {
+		return errors.New("an answer that is gone on with needs a message before it")
+	}
+	if err := writeJinja(w, f, conversation[:len(conversation)-1], o); err != nil {
+		return err
+	}
+	if !endsInThought(w.prompt) {
+		w.control(thinkToken)
+	}
+	w.text(last.Reasoning)
+	if last.Content != "" {
+		w.control(endThinkToken)
+		w.text(last.Content)
+	}
 	return nil
 }
 
