@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"math/bits"
 	"slices"
 )
 
@@ -176,18 +177,23 @@ func (r *rules) apply(logits []float32) ([]float32, error) {
 
 // restrict bans the ids that are not in a set.
 func restrict(x []float32, allowed []uint64) {
-	banned := float32(math.Inf(-1))
+	var none [64]float32
+	for j := range none {
+		none[j] = float32(math.Inf(-1))
+	}
 	for i := 0; i < len(x); i += 64 {
+		row := x[i:min(i+64, len(x))]
 		var set uint64
 		if i/64 < len(allowed) {
 			set = allowed[i/64]
 		}
-		if set == ^uint64(0) {
+		if set == 0 { // by far the most words of strict grammars
+			copy(row, none[:])
 			continue
 		}
-		for j := range x[i:min(i+64, len(x))] {
-			if set>>j&1 == 0 {
-				x[i+j] = banned
+		for banned := ^set; banned != 0; banned &= banned - 1 {
+			if j := bits.TrailingZeros64(banned); j < len(row) {
+				row[j] = none[0]
 			}
 		}
 	}
