@@ -14,12 +14,17 @@ import (
 
 // Options say how a Net computes.
 type Options struct {
-	DType         kernel.DType // arithmetic of products of many rows; those of few rows are float32
-	Rounding      Rounding
-	KV            quant.Type // of cached keys and values and of latents: F32, F16, BF16 or Q8_0
-	MTP           bool       // with the multi-token prediction layer
-	MTPBeforeNorm bool       // the MTP layer of V3 reads the state before the final norm, not after it
-	MaxTokens     int        // worked on at once, which bounds memory; 0 means 512
+	DType    kernel.DType // arithmetic of products of many rows; those of few rows are float32
+	Rounding Rounding
+	// KV is the type of cached keys and values, latents, keys of indexers and compressed entries: F32, F16, BF16 or
+	// Q8_0. What is rounded as published keeps the publisher's form instead, whose 8 or 4 bits hold it without loss: keys
+	// of indexers, and entries of V4 but for their rotated channels, which are bfloat16 unless KV is F32. The window of
+	// V4, of fixed size, is float32 always.
+	KV quant.Type
+
+	MTP           bool // with the multi-token prediction layer
+	MTPBeforeNorm bool // the MTP layer of V3 reads the state before the final norm, not after it
+	MaxTokens     int  // worked on at once, which bounds memory; 0 means 512
 
 	// RAM is the most bytes of memory that the process may hold, 0: no limit. Experts that do not fit are read
 	// when they are chosen. Linux only.
