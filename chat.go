@@ -22,6 +22,8 @@ type Chat struct {
 	Sampling  infer.Sampling
 	MaxTokens int // of a reply; 0: what the context has room for
 
+	Speculation infer.Speculation // of tokens ahead; it changes no text
+
 	// Progress, if not nil, is called while the prompt is read, with its tokens that were read and all.
 	Progress func(done, total int)
 
@@ -43,6 +45,8 @@ type Reply struct {
 	Tokens       int           // of the answer
 	Reading      time.Duration // until its first token
 	Writing      time.Duration // from there to its last
+	Guessed      int           // tokens that were guessed ahead
+	Right        int           // of these, those that the model made too
 }
 
 // NewChat begins a conversation of at most size tokens (0: the model's window, or what of it fits into memory). format
@@ -166,7 +170,7 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	var first, last time.Time
 	result, err := infer.Generate(ctx, c.session, infer.Request{
 		Tokens: ids, MaxTokens: room, Sampling: c.Sampling, End: c.end(), Text: &counter{Decoder: c.model.tok.Stream(false), token: c.Token},
-		TokenBytes: c.model.tok.TokenBytes, Progress: c.Progress,
+		TokenBytes: c.model.tok.TokenBytes, Progress: c.Progress, Speculation: c.Speculation,
 	}, func(text string) error {
 		if last = time.Now(); first.IsZero() {
 			first = last
@@ -176,7 +180,8 @@ func (c *Chat) Reply(ctx context.Context, emit func(chat.Event) error) (Reply, e
 	if err == nil || ctx.Err() != nil {
 		err = errors.Join(err, hand(parser.Close()))
 	}
-	r := Reply{Message: answer, FinishReason: result.FinishReason, Prompt: len(ids), Reused: result.Reused, Tokens: len(result.Tokens)}
+	r := Reply{Message: answer, FinishReason: result.FinishReason, Prompt: len(ids), Reused: result.Reused, Tokens: len(result.Tokens),
+		Guessed: result.Guessed, Right: result.Right}
 	if !first.IsZero() {
 		r.Reading, r.Writing = first.Sub(began), last.Sub(first)
 	} else if err == nil { // nothing but the end
