@@ -200,6 +200,9 @@ func (m *Model) InitLoRA(seed uint64) {
 	m.Sync()
 }
 
+// LoRA returns what Options.LoRA was, nil without adapters. It must not be changed.
+func (m *Model) LoRA() *LoRA { return m.opt.LoRA }
+
 // MergeLoRA adds every adapter to the matrix that it adapts and sets its B to zero: the model computes what
 // it did, up to rounding, and can be saved and run by programs that know nothing of adapters. It calls
 // Sync. Without adapters it does nothing.

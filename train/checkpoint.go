@@ -3,7 +3,7 @@ package train
 // This file writes checkpoints: directories checkpoints/step-N that hold
 //
 //	config.json            of the model, so that the directory is itself a model
-//	model.safetensors      weights and routing biases, F32
+//	model.safetensors      weights and routing biases, F32 (adapters.safetensors: see frozen.go)
 //	optimizer.safetensors  moments, F32
 //	state.json             step, schedule position, cursor of the data, what the run was
 //	SHA256SUMS             of the four; `sha256sum -c` checks them
@@ -31,7 +31,7 @@ import (
 )
 
 const (
-	checkpointVersion = 1 // of state.json and of what the files mean; raised when an older program must not read them
+	checkpointVersion = 2 // of state.json and of what the files mean; raised when an older program must not read them
 	checkpointsKept   = 2
 
 	checkpointsDir = "checkpoints"
@@ -44,7 +44,7 @@ const (
 
 // state is state.json.
 type state struct {
-	Version    int             `json:"version"`
+	Version    int             `json:"version"` // 2: with an objective or frozen parameters
 	Step       int             `json:"step"`
 	Tokens     int64           `json:"tokens"`
 	OptimSteps int64           `json:"optimizer_steps"`
@@ -53,6 +53,7 @@ type state struct {
 	Options    Options         `json:"options"`
 	Data       string          `json:"data"`                 // Source.Fingerprint
 	Validation string          `json:"validation,omitempty"` // Evaluation.Fingerprint; "": none, or kept by an older program
+	Frozen     string          `json:"frozen,omitempty"`     // names what does not train; "": everything trains
 	Cursor     json.RawMessage `json:"cursor"`
 	Measured   bool            `json:"measured"` // what was due at this step
 	ValBPB     float64         `json:"val_bpb"`
@@ -115,7 +116,7 @@ func (r *run) writeCheckpoint(path string) (bytes int64, err error) {
 		return 0, err
 	}
 	meta := map[string]string{"format": "pt"}
-	if err := safetensors.Write(filepath.Join(temp, safetensors.FileName), r.weights(), meta); err != nil {
+	if err := safetensors.Write(filepath.Join(temp, r.weightsFile()), r.weights(), meta); err != nil {
 		return 0, err
 	}
 	if err := safetensors.Write(filepath.Join(temp, optimizerFile), r.moments(), meta); err != nil {
@@ -128,7 +129,7 @@ func (r *run) writeCheckpoint(path string) (bytes int64, err error) {
 	if err := atomicfile.WriteFile(filepath.Join(temp, stateFile), state); err != nil {
 		return 0, err
 	}
-	bytes, err = writeSums(temp)
+	bytes, err = writeSums(temp, r.files())
 	if err != nil {
 		return 0, err
 	}
@@ -144,7 +145,7 @@ func (r *run) writeCheckpoint(path string) (bytes int64, err error) {
 
 func (r *run) weights() []safetensors.Source {
 	var s []safetensors.Source
-	for _, p := range r.Model.Params() {
+	for _, p := range r.stored() {
 		s = append(s, safetensors.Floats(p.Name, safetensors.F32, p.Shape, p.Data))
 	}
 	return s
@@ -164,20 +165,28 @@ func (r *run) state() ([]byte, error) {
 		return nil, err
 	}
 	s := state{
-		Version: checkpointVersion, Step: r.step, Tokens: r.tokens, OptimSteps: r.optimizer.Steps(),
+		Version: 1, Frozen: r.frozen, Step: r.step, Tokens: r.tokens, OptimSteps: r.optimizer.Steps(),
 		LRScale: r.lrScale, Retries: r.retries, Options: r.opt, Data: r.Source.Fingerprint(), Validation: r.validation, Cursor: cursor,
 		Measured: r.measured, ValBPB: r.val, RecentLoss: r.recent[:], Load: r.load,
 		Seconds: r.seconds(), Tier: r.Engine.Tier(), Batch: r.Plan.Batch, Seq: r.Plan.Seq,
+	}
+	if s.Frozen != "" || s.Options.Objective != "" {
+		s.Version = checkpointVersion
 	}
 	b, err := json.MarshalIndent(s, "", "\t")
 	return append(b, '\n'), err
 }
 
+// files are those of a checkpoint that SHA256SUMS lists.
+func (r *run) files() []string {
+	return []string{configFile, r.weightsFile(), optimizerFile, stateFile}
+}
+
 // writeSums lists the checksums of the files in dir and returns their size together.
-func writeSums(dir string) (int64, error) {
+func writeSums(dir string, files []string) (int64, error) {
 	var list strings.Builder
 	var bytes int64
-	for _, name := range []string{configFile, safetensors.FileName, optimizerFile, stateFile} {
+	for _, name := range files {
 		sum, n, err := hashFile(filepath.Join(dir, name))
 		if err != nil {
 			return 0, err
@@ -249,15 +258,18 @@ func (r *run) clean() error {
 // roomFor refuses to start a run whose checkpoints will not fit: two are kept while a third is
 // written, and the finished model takes the room of its weights.
 func (r *run) roomFor() error {
-	var weights, moments uint64
+	var model, weights, moments uint64
 	for _, p := range r.Model.Params() {
+		model += 4 * uint64(len(p.Data))
+	}
+	for _, p := range r.stored() {
 		weights += 4 * uint64(len(p.Data))
 	}
 	for _, t := range r.optimizer.State() {
 		moments += 4 * uint64(len(t.Data))
 	}
 	there := uint64(min(len(r.checkpoints()), checkpointsKept))
-	need := (checkpointsKept+1-there)*(weights+moments) + weights + 1<<20
+	need := (checkpointsKept+1-there)*(weights+moments) + model + 1<<20
 	free, err := freeBytes(existing(r.Dir))
 	if err != nil {
 		r.Logger.Debug("train: free space is unknown", "error", err)

@@ -34,7 +34,7 @@ func rewriteState(t *testing.T, dir, step string, change func(map[string]any)) {
 	if err := os.WriteFile(filepath.Join(c, stateFile), b, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := writeSums(c); err != nil {
+	if _, err := writeSums(c, (&run{Job: Job{Model: newFake()}}).files()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -3,7 +3,8 @@
 //  1. Run checks the job, takes up the newest good checkpoint or the starting weights, and emits
 //     what follows as events: to the caller, and to log.jsonl.
 //  2. Source.Next fills the batch: B rows of T+1 tokens, and where each one's document begins.
-//  3. Model.LossGrad runs forward and backward and adds up the gradient of the mean loss.
+//  3. Model.LossGrad runs forward and backward and adds up the gradient of the mean loss, or of what
+//     Job.Objective says. Of parameters that are frozen there is none, and nothing moves them.
 //  4. The loss and the norm of the gradient are looked at. If either is not a finite number the
 //     batch is not applied: the run goes back to the last checkpoint with half the learning rate.
 //  5. optim clips, applies the gradient at the rate of the schedule, and clears it.
@@ -14,7 +15,7 @@
 //     what a checkpoint says was done was done.
 //
 // The functions stand in that order in run.go and step.go; checkpoint.go and restore.go hold the
-// other way that weights leave and enter. tokens.go keeps the text of a run, as tokens, beside them.
+// other way that weights leave and enter; frozen.go what of them when only parts of a model train. tokens.go keeps the text of a run, as tokens, beside them.
 //
 // # Basics
 //

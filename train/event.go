@@ -38,13 +38,15 @@ type Plan struct {
 type Step struct {
 	Step            int     `json:"step"`   // counted from 1
 	Tokens          int64   `json:"tokens"` // trained on so far
-	Loss            float64 `json:"loss"`   // cross-entropy of the next token, nats, before the update
+	Loss            float64 `json:"loss"`   // cross-entropy of the next token, nats, before the update; or what Job.Objective says
 	LR              float64 `json:"lr"`
 	GradNorm        float64 `json:"grad_norm"` // before clipping
 	TokS            float64 `json:"tok_s"`     // of this step alone
 	LoadMaxOverMean float64 `json:"load_max_over_mean"`
 	Balance         float64 `json:"balance,omitempty"` // sequence-wise balance loss, without its weight
 	MTP             float64 `json:"mtp,omitempty"`     // loss of the token after next, without its weight
+
+	Stats map[string]float64 `json:"stats,omitempty"` // of Job.Stats
 }
 
 // Eval is a measurement on the validation text.

@@ -48,6 +48,7 @@ func newFake() *fakeModel {
 func (m *fakeModel) Params() []*model.Param { return []*model.Param{m.table, m.scale, m.bias} }
 func (m *fakeModel) Config() *model.Config  { return m.config }
 func (m *fakeModel) Sync()                  { m.synced = true }
+func (m *fakeModel) SyncTrained()           { m.synced = true }
 
 func (m *fakeModel) ExpertLoads() [][]int64 { return [][]int64{m.loads} }
 

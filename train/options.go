@@ -37,6 +37,10 @@ type Options struct {
 	BiasDecay    float64 `json:"bias_decay"`    // share of the steps, at the end, in which it falls to 0
 	BalanceAlpha float64 `json:"balance_alpha"` // weight of the sequence-wise balance loss
 	MTPLambda    float64 `json:"mtp_lambda"`    // weight of the multi-token prediction loss
+
+	// Objective names Job.Objective with all that it computes from beside weights and batch, in words of
+	// whoever makes it; "" without. A run is not continued with another.
+	Objective string `json:"objective,omitempty"`
 }
 
 // Defaults are what the flags of pretrain say when they are not given: the constants of V3 (V4 for
@@ -170,7 +174,11 @@ func (o Options) difference(now Options, batch, batchNow, seq, seqNow int) strin
 	a, b := reflect.ValueOf(o), reflect.ValueOf(now)
 	for i := range a.NumField() {
 		if was, is := a.Field(i).Interface(), b.Field(i).Interface(); was != is {
-			return change(strings.ReplaceAll(a.Type().Field(i).Tag.Get("json"), "_", "-"), was, is)
+			name, _, _ := strings.Cut(a.Type().Field(i).Tag.Get("json"), ",")
+			if name == "objective" {
+				return fmt.Sprintf("the objective was %q and is now %q", was, is)
+			}
+			return change(strings.ReplaceAll(name, "_", "-"), was, is)
 		}
 	}
 	return ""

@@ -51,10 +51,16 @@ func (r *run) restore(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := checkSums(path); err != nil {
+	if err := r.sameKind(path); err != nil {
+		return err
+	}
+	if err := checkSums(path, r.files()); err != nil {
 		return err
 	}
 	if err := r.sameRun(path, s); err != nil {
+		return err
+	}
+	if err := r.sameFrozen(s); err != nil {
 		return err
 	}
 	if len(s.RecentLoss) != len(r.recent) || s.Step < 0 || s.Step > r.opt.Steps || !(s.LRScale > 0 && s.LRScale <= 1) {
@@ -69,7 +75,7 @@ func (r *run) restore(path string) error {
 		data  []float32
 	}
 	var weights, moments []target
-	for _, p := range r.Model.Params() {
+	for _, p := range r.stored() {
 		weights = append(weights, target{p.Name, p.Shape, p.Data})
 	}
 	for _, t := range r.optimizer.State() {
@@ -78,7 +84,7 @@ func (r *run) restore(path string) error {
 	for _, f := range []struct {
 		name    string
 		targets []target
-	}{{safetensors.FileName, weights}, {optimizerFile, moments}} {
+	}{{r.weightsFile(), weights}, {optimizerFile, moments}} {
 		file, err := safetensors.Open(filepath.Join(path, f.name))
 		if err != nil {
 			return damaged{err}
@@ -164,7 +170,7 @@ func readState(path string) (state, error) {
 }
 
 // checkSums compares the files with the checksums written beside them.
-func checkSums(path string) error {
+func checkSums(path string, files []string) error {
 	b, err := regular.ReadFile(filepath.Join(path, sumsFile), maxRecord)
 	if err != nil {
 		return damaged{err}
@@ -175,7 +181,7 @@ func checkSums(path string) error {
 			want[name] = sum
 		}
 	}
-	for _, name := range []string{configFile, safetensors.FileName, optimizerFile, stateFile} {
+	for _, name := range files {
 		sum, _, err := hashFile(filepath.Join(path, name))
 		if err != nil {
 			return damaged{err}
@@ -217,4 +223,38 @@ func (r *run) sameRun(path string, s state) error {
 		return fmt.Errorf("it belongs to a run with other options: %s%s", d, anew)
 	}
 	return nil
+}
+
+// sameKind refuses to continue a run with adapters without, or the other way round.
+func (r *run) sameKind(path string) error {
+	other := adaptersFile
+	if r.adapted() {
+		other = safetensors.FileName
+	}
+	if _, err := os.Stat(filepath.Join(path, other)); err == nil {
+		return errors.New(otherParts)
+	}
+	return nil
+}
+
+const otherParts = "it belongs to a run in which other parameters were frozen, or one had adapters; start a new run in another --out"
+
+// sameFrozen refuses to continue a run in which other parameters were frozen, or with adapters of another
+// base. It puts the base weights in their place, which adapters' checkpoints lack.
+func (r *run) sameFrozen(s state) error {
+	if r.frozen == "" {
+		if r.adapted() {
+			if err := r.Start(); err != nil {
+				return err
+			}
+		}
+		r.nameFrozen()
+	}
+	if s.Frozen == r.frozen {
+		return nil
+	}
+	if r.adapted() {
+		return errors.New("it belongs to a run in which other parameters were frozen, adapters had another shape, or the base model was another; start a new run in another --out")
+	}
+	return errors.New(otherParts)
 }

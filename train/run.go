@@ -23,17 +23,20 @@ type Model interface {
 	Params() []*model.Param
 	Config() *model.Config
 	Sync()
+	SyncTrained()
 	LossGrad(b *model.Batch, o model.LossOptions) (model.Loss, error)
 	Loss(b *model.Batch, nll []float32) (model.Loss, error)
 	ExpertLoads() [][]int64
 	UpdateBias(gamma float32)
 }
 
-// Source gives the batches of a run in an order that depends on nothing but itself.
+// Source gives the batches of a run in an order that depends on nothing but itself and, where batches are
+// what the model wrote, the weights at the time: Next is called once a step, after the one before was applied.
 type Source interface {
 	// Next fills b with the next batch.
 	Next(b *model.Batch) error
-	// Cursor says where the next batch starts, as JSON, and Seek goes there.
+	// Cursor says where the next batch starts, as JSON, and Seek goes there. What is made once for several
+	// steps from weights that are gone (rollouts) is part of it. A checkpoint has room for some 60 MB.
 	Cursor() ([]byte, error)
 	Seek(cursor []byte) error
 	// Fingerprint names the data and its order: equal for equal batches, at any time.
@@ -48,8 +51,16 @@ type Job struct {
 	Options Options
 	Pace    Pace
 
-	// Start puts the starting weights into Model. It is called when there is no checkpoint to
-	// continue from, and again when a run fails before its first.
+	// Objective makes the loss of a batch, which Source has just filled; Options.Objective names it. It may
+	// use Model to read the batch. nil: cross-entropy.
+	Objective func(b *model.Batch) (model.Objective, error)
+	// Stats is asked after every applied step for numbers of its event; those that are not finite are
+	// left out. nil: none.
+	Stats func() map[string]float64
+
+	// Start puts the starting weights into Model. It is called when there is no checkpoint to continue
+	// from, and again when a run fails before its first; and, of a model with adapters, before a
+	// checkpoint is taken up, because that holds only what trains.
 	Start func() error
 	// Dir is the output directory; it is made. Empty: nothing is kept.
 	Dir string
@@ -152,6 +163,7 @@ type run struct {
 	log       *runLog // nil without Dir
 
 	validation string // names the validation text, "" without one
+	frozen     string // names what does not train; "" when everything does, or before that is known
 
 	step    int
 	tokens  int64
@@ -182,7 +194,7 @@ func prepare(job Job) (*run, error) {
 	}
 	var params []optim.Param
 	for _, p := range r.Model.Params() {
-		if p.Kind == model.Bias {
+		if p.Kind == model.Bias || p.Frozen {
 			continue
 		}
 		if p.Grad == nil {
@@ -276,6 +288,7 @@ func (r *run) startOver() error {
 	if err := r.Start(); err != nil {
 		return err
 	}
+	r.nameFrozen()
 	r.optimizer.Reset()
 	r.optimizer.ClearGrads()
 	r.Model.Sync()

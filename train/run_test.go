@@ -116,7 +116,7 @@ func TestRunLearnsAndTells(t *testing.T) {
 		t.Errorf("checkpoints: %v", found)
 	}
 	for _, c := range found {
-		if err := checkSums(c); err != nil {
+		if err := checkSums(c, (&run{Job: job}).files()); err != nil {
 			t.Error(err)
 		}
 	}

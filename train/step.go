@@ -4,6 +4,7 @@ package train
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"time"
 )
@@ -14,7 +15,14 @@ func (r *run) one() (Step, error) {
 	if err := r.Source.Next(&r.batch); err != nil {
 		return Step{}, fmt.Errorf("train: step %d: %w", r.step+1, err)
 	}
-	loss, err := r.Model.LossGrad(&r.batch, r.opt.loss())
+	o := r.opt.loss()
+	if r.Objective != nil {
+		var err error
+		if o.Objective, err = r.Objective(&r.batch); err != nil {
+			return Step{}, fmt.Errorf("train: step %d: %w", r.step+1, err)
+		}
+	}
+	loss, err := r.Model.LossGrad(&r.batch, o)
 	if err != nil {
 		return Step{}, fmt.Errorf("train: step %d: %w", r.step+1, err)
 	}
@@ -29,16 +37,21 @@ func (r *run) one() (Step, error) {
 	r.optimizer.Step(lr, norm)
 	imbalance := r.count()
 	r.Model.UpdateBias(r.opt.gamma(r.step))
-	r.Model.Sync()
+	r.Model.SyncTrained()
 
 	r.recent[r.step%len(r.recent)] = loss.CE
 	r.step++
 	tokens := r.batch.B * r.batch.T
 	r.tokens += int64(tokens)
+	var stats map[string]float64
+	if r.Stats != nil {
+		stats = r.Stats()
+		maps.DeleteFunc(stats, func(_ string, x float64) bool { return !finite(x) }) // JSON has no such numbers
+	}
 	return Step{
 		Step: r.step, Tokens: r.tokens, Loss: loss.CE, LR: lr, GradNorm: norm,
 		TokS: float64(tokens) / time.Since(began).Seconds(), LoadMaxOverMean: imbalance,
-		Balance: loss.Balance, MTP: loss.MTP,
+		Balance: loss.Balance, MTP: loss.MTP, Stats: stats,
 	}, nil
 }
 
