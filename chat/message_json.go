@@ -60,11 +60,12 @@ func (m Message) MarshalJSON() ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), err
 }
 
-// UnmarshalJSON reads a message of the API whose content is text.
+// UnmarshalJSON reads a message of the API whose content is text, or a list of texts.
 func (m *Message) UnmarshalJSON(raw []byte) error {
 	var w struct {
 		messageJSON
-		Tools []Tool `json:"tools"` // with or without the outer object
+		Content contentJSON `json:"content"`
+		Tools   []Tool      `json:"tools"` // with or without the outer object
 	}
 	if err := json.Unmarshal(raw, &w); err != nil {
 		return err
@@ -79,15 +80,43 @@ func (m *Message) UnmarshalJSON(raw []byte) error {
 	*m = Message{
 		Role: w.Role, Reasoning: w.ReasoningContent, ToolCallID: w.ToolCallID, Name: w.Name, Prefix: w.Prefix, Task: w.Task,
 		Tools: w.Tools, ResponseFormat: w.ResponseFormat,
-	}
-	if w.Content != nil {
-		m.Content = *w.Content
+		Content: string(w.Content),
 	}
 	for _, c := range w.ToolCalls {
 		if c.Type != "" && c.Type != "function" {
 			return fmt.Errorf("chat: a call of type %q is not supported, only \"function\"", c.Type)
 		}
 		m.ToolCalls = append(m.ToolCalls, ToolCall{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments})
+	}
+	return nil
+}
+
+// contentJSON is a text, null, or the list of parts that may stand in its place.
+type contentJSON string
+
+// UnmarshalJSON joins the texts of a list.
+func (c *contentJSON) UnmarshalJSON(raw []byte) error {
+	if !bytes.HasPrefix(raw, []byte("[")) {
+		var text string
+		if err := json.Unmarshal(raw, &text); err != nil {
+			return errors.New("chat: the content of a message is neither a text nor a list of texts")
+		}
+		*c = contentJSON(text)
+		return nil
+	}
+	var parts []struct {
+		Type string  `json:"type"`
+		Text *string `json:"text"`
+	}
+	if err := json.Unmarshal(raw, &parts); err != nil {
+		return fmt.Errorf("chat: the content of a message: %w", err)
+	}
+	*c = ""
+	for _, p := range parts {
+		if p.Text == nil || p.Type != "text" {
+			return fmt.Errorf("chat: the content of a message has a part of type %.40q: only those of type \"text\" can be read", p.Type)
+		}
+		*c += contentJSON(*p.Text)
 	}
 	return nil
 }

@@ -174,7 +174,7 @@ func (c *chatCmd) answer(a *app, talk *haenyeo.Chat) error {
 
 // answerOne prints the answer to one message: its words alone, or with --json all of it.
 func (a *app) answerOne(talk *haenyeo.Chat, text string) error {
-	if text == "" {
+	if strings.TrimSpace(text) == "" {
 		return errors.New("the message is empty: give some text")
 	}
 	talk.Messages = append(talk.Messages, chat.Message{Role: chat.User, Content: text})

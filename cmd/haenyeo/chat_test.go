@@ -52,6 +52,15 @@ func TestChatWithoutATerminal(t *testing.T) {
 	}
 }
 
+// Nothing but white space is no message.
+func TestBlankMessages(t *testing.T) {
+	for _, blank := range []string{" ", "\n\n", " \t\r\n"} {
+		if status, out, says := execute(t, blank, "chat", "../../testdata/talker"); status != exitFailed || out != "" || !strings.Contains(says, "empty") {
+			t.Errorf("%q: status %d, %q, %s", blank, status, out, says)
+		}
+	}
+}
+
 func TestCommandCompletion(t *testing.T) {
 	for text, want := range map[string]string{"/lo": "/load ", "/s": "/s", "/sy": "/system ", "/reg": "/regenerate ", "/x": "/x", "hello": "hello", "/load f": "/load f"} {
 		if got := completeCommand(text); got != want {

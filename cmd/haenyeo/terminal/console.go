@@ -55,7 +55,7 @@ type Console struct {
 
 	edit editor
 	view view
-	live bool // a line that goes again is shown
+	live int // cells of the line that goes again, 0: none is shown
 }
 
 // longestAhead bounds what is typed ahead.
@@ -233,6 +233,9 @@ func (c *Console) readLines(in io.Reader) {
 		}
 	}
 }
+
+// Draws says whether keys are read one by one, and what is typed is seen before it is sent.
+func (c *Console) Draws() bool { return c.o.Smart }
 
 // Keys gives the keys that are pressed while no message is read: Interrupt alone where the console is not smart.
 func (c *Console) Keys() <-chan Key { return c.keys }

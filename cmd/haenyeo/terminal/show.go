@@ -44,17 +44,24 @@ func (c *Console) Live(format string, args ...any) {
 	if !c.o.Smart {
 		return
 	}
+	c.Clear()
 	columns, _ := c.size()
-	io.WriteString(c.out, "\r\x1b[K"+Dim.codes(false)+cut(Clean(fmt.Sprintf(format, args...)), columns-1)+Plain.codes(false))
-	c.live = true
+	line := cut(Clean(fmt.Sprintf(format, args...)), columns-1)
+	io.WriteString(c.out, Dim.codes(false)+line+Plain.codes(false))
+	c.live = max(1, Width(line))
 }
 
 // Clear takes the live line away.
 func (c *Console) Clear() {
-	if c.live {
-		c.live = false
-		io.WriteString(c.out, "\r\x1b[K")
+	if c.live == 0 {
+		return
 	}
+	up := ""
+	if columns, _ := c.size(); columns > 0 && c.live > columns { // the terminal was made narrower, and broke the line
+		up = fmt.Sprintf("\x1b[%dA", (c.live-1)/columns)
+	}
+	c.live = 0
+	io.WriteString(c.out, "\r"+up+"\x1b[J")
 }
 
 // Title shows a line that says what follows.
