@@ -555,23 +555,23 @@ DATA quantNibbles<>+56(SB)/4, $0x00000018
 DATA quantNibbles<>+60(SB)/4, $0x0000001c
 GLOBL quantNibbles<>(SB), RODATA|NOPTR, $64
 
-DATA quantScaleLow<>+0(SB)/4, $0x80808000
-DATA quantScaleLow<>+4(SB)/4, $0x80808004
-DATA quantScaleLow<>+8(SB)/4, $0x80808001
-DATA quantScaleLow<>+12(SB)/4, $0x80808005
-DATA quantScaleLow<>+16(SB)/4, $0x80808002
-DATA quantScaleLow<>+20(SB)/4, $0x80808006
-DATA quantScaleLow<>+24(SB)/4, $0x80808003
-DATA quantScaleLow<>+28(SB)/4, $0x80808007
-DATA quantScaleLow<>+32(SB)/4, $0x80808008
-DATA quantScaleLow<>+36(SB)/4, $0x80808008
-DATA quantScaleLow<>+40(SB)/4, $0x80808009
-DATA quantScaleLow<>+44(SB)/4, $0x80808009
-DATA quantScaleLow<>+48(SB)/4, $0x8080800a
-DATA quantScaleLow<>+52(SB)/4, $0x8080800a
-DATA quantScaleLow<>+56(SB)/4, $0x8080800b
-DATA quantScaleLow<>+60(SB)/4, $0x8080800b
-GLOBL quantScaleLow<>(SB), RODATA|NOPTR, $64
+DATA quantScaleBytes<>+0(SB)/4, $0x80808000
+DATA quantScaleBytes<>+4(SB)/4, $0x80808004
+DATA quantScaleBytes<>+8(SB)/4, $0x80808001
+DATA quantScaleBytes<>+12(SB)/4, $0x80808005
+DATA quantScaleBytes<>+16(SB)/4, $0x80808002
+DATA quantScaleBytes<>+20(SB)/4, $0x80808006
+DATA quantScaleBytes<>+24(SB)/4, $0x80808003
+DATA quantScaleBytes<>+28(SB)/4, $0x80808007
+DATA quantScaleBytes<>+32(SB)/4, $0x80800008
+DATA quantScaleBytes<>+36(SB)/4, $0x80800408
+DATA quantScaleBytes<>+40(SB)/4, $0x80800109
+DATA quantScaleBytes<>+44(SB)/4, $0x80800509
+DATA quantScaleBytes<>+48(SB)/4, $0x8080020a
+DATA quantScaleBytes<>+52(SB)/4, $0x8080060a
+DATA quantScaleBytes<>+56(SB)/4, $0x8080030b
+DATA quantScaleBytes<>+60(SB)/4, $0x8080070b
+GLOBL quantScaleBytes<>(SB), RODATA|NOPTR, $64
 
 DATA quantScaleShift<>+0(SB)/4, $0x00000000
 DATA quantScaleShift<>+4(SB)/4, $0x00000000
@@ -608,24 +608,6 @@ DATA quantScaleMask<>+52(SB)/4, $0x0000000f
 DATA quantScaleMask<>+56(SB)/4, $0x0000000f
 DATA quantScaleMask<>+60(SB)/4, $0x0000000f
 GLOBL quantScaleMask<>(SB), RODATA|NOPTR, $64
-
-DATA quantScaleHigh<>+0(SB)/4, $0x80808080
-DATA quantScaleHigh<>+4(SB)/4, $0x80808080
-DATA quantScaleHigh<>+8(SB)/4, $0x80808080
-DATA quantScaleHigh<>+12(SB)/4, $0x80808080
-DATA quantScaleHigh<>+16(SB)/4, $0x80808080
-DATA quantScaleHigh<>+20(SB)/4, $0x80808080
-DATA quantScaleHigh<>+24(SB)/4, $0x80808080
-DATA quantScaleHigh<>+28(SB)/4, $0x80808080
-DATA quantScaleHigh<>+32(SB)/4, $0x80808000
-DATA quantScaleHigh<>+36(SB)/4, $0x80808004
-DATA quantScaleHigh<>+40(SB)/4, $0x80808001
-DATA quantScaleHigh<>+44(SB)/4, $0x80808005
-DATA quantScaleHigh<>+48(SB)/4, $0x80808002
-DATA quantScaleHigh<>+52(SB)/4, $0x80808006
-DATA quantScaleHigh<>+56(SB)/4, $0x80808003
-DATA quantScaleHigh<>+60(SB)/4, $0x80808007
-GLOBL quantScaleHigh<>(SB), RODATA|NOPTR, $64
 
 DATA quantLowBytes<>+0(SB)/4, $0x80808002
 DATA quantLowBytes<>+4(SB)/4, $0x80808003
@@ -6930,11 +6912,10 @@ x2rowspair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -6943,11 +6924,10 @@ x2rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -6956,11 +6936,10 @@ x2rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -6969,11 +6948,10 @@ x2rowspair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -6994,11 +6972,10 @@ x2rowsblock:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -7007,11 +6984,10 @@ x2rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -7020,11 +6996,10 @@ x2rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -7033,11 +7008,10 @@ x2rowsblock:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -7594,11 +7568,10 @@ x1rowspair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -7607,11 +7580,10 @@ x1rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -7620,11 +7592,10 @@ x1rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -7633,11 +7604,10 @@ x1rowspair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -7658,11 +7628,10 @@ x1rowsblock:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -7671,11 +7640,10 @@ x1rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -7684,11 +7652,10 @@ x1rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -7697,11 +7664,10 @@ x1rowsblock:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -8140,11 +8106,10 @@ TEXT ·decodeQ4_KAVX2(SB), NOSPLIT, $592-32
 	MOVQ AX, other-16(SP)
 	XORL DX, DX
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8153,11 +8118,10 @@ TEXT ·decodeQ4_KAVX2(SB), NOSPLIT, $592-32
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8171,11 +8135,10 @@ block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8184,11 +8147,10 @@ block:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8426,11 +8388,10 @@ x2rowspair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8439,11 +8400,10 @@ x2rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8452,11 +8412,10 @@ x2rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -8465,11 +8424,10 @@ x2rowspair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -8491,11 +8449,10 @@ x2rowsblock:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8504,11 +8461,10 @@ x2rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -8517,11 +8473,10 @@ x2rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -8530,11 +8485,10 @@ x2rowsblock:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -9339,11 +9293,10 @@ x1rowspair:
 	MOVQ t+0(FP), AX
 	MOVQ dots_blocks(AX), CX
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -9352,11 +9305,10 @@ x1rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -9365,11 +9317,10 @@ x1rowspair:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -9378,11 +9329,10 @@ x1rowspair:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(R15)
 	VBROADCASTI128 4(SI)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -9404,11 +9354,10 @@ x1rowsblock:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -9417,11 +9366,10 @@ x1rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -9430,11 +9378,10 @@ x1rowsblock:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, 32(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y10
 	VPAND quantScaleMask<>+0(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -9443,11 +9390,10 @@ x1rowsblock:
 	VMULPS Y15, Y10, Y10
 	VMOVUPS Y10, 128(AX)
 	VBROADCASTI128 4(R13)(R8*1), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y10
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y10, Y10
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y10
 	VPAND quantScaleMask<>+32(SB), Y10, Y10
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y10, Y10
 	VCVTDQ2PS Y10, Y10
@@ -10134,11 +10080,10 @@ TEXT ·decodeQ5_KAVX2(SB), NOSPLIT, $592-32
 	MOVQ AX, other-16(SP)
 	XORL DX, DX
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -10147,11 +10092,10 @@ TEXT ·decodeQ5_KAVX2(SB), NOSPLIT, $592-32
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (R15)
 	VBROADCASTI128 4(SI), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -10165,11 +10109,10 @@ block:
 	CMOVQEQ SI, R13
 	MOVQ other-16(SP), AX
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+0(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+0(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+0(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+0(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+0(SB), Y15, Y9
 	VPAND quantScaleMask<>+0(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9
@@ -10178,11 +10121,10 @@ block:
 	VMULPS Y15, Y9, Y9
 	VMOVUPS Y9, (AX)
 	VBROADCASTI128 4(R13), Y15
-	VPSHUFB quantScaleLow<>+32(SB), Y15, Y9
-	VPSHUFB quantScaleHigh<>+32(SB), Y15, Y15
-	VPSRLVD quantScaleShift<>+32(SB), Y9, Y9
+	VPSHUFB quantScaleBytes<>+32(SB), Y15, Y15
+	VPSRLVD quantScaleShift<>+32(SB), Y15, Y9
 	VPAND quantScaleMask<>+32(SB), Y9, Y9
-	VPSRLD $2, Y15, Y15
+	VPSRLD $10, Y15, Y15
 	VPAND quantBits45<>(SB), Y15, Y15
 	VPOR Y15, Y9, Y9
 	VCVTDQ2PS Y9, Y9

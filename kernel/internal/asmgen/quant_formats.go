@@ -174,7 +174,7 @@ func (q *quantGen) fifths(src int) {
 	}
 }
 
-var scaleTables = []string{"quantScaleLow", "quantScaleHigh", "quantScaleShift", "quantScaleMask"}
+var scaleTables = []string{"quantScaleBytes", "quantScaleShift", "quantScaleMask"}
 
 // scalesQ4_K writes the scales and floors of Q4_K and Q5_K in turns to the scratch memory, as float32.
 // The first four of each are six bits of one byte; the others have four bits in bytes 8 to 11 and two
@@ -188,11 +188,10 @@ func scalesQ4_K(q *quantGen) {
 			} else {
 				q.op("VBROADCASTI128", q.src(r, 4), t)
 			}
-			q.op("VPSHUFB", q.table("quantScaleLow", i), t, w)
-			q.op("VPSHUFB", q.table("quantScaleHigh", i), t, t)
-			q.op("VPSRLVD", q.table("quantScaleShift", i), w, w)
+			q.op("VPSHUFB", q.table("quantScaleBytes", i), t, t)
+			q.op("VPSRLVD", q.table("quantScaleShift", i), t, w)
 			q.op(q.logic("VPAND"), q.table("quantScaleMask", i), w, w)
-			q.op("VPSRLD", 2, t, t)
+			q.op("VPSRLD", 10, t, t)
 			q.merge("quantBits45", q.tmp(), q.w(r))
 			q.op("VCVTDQ2PS", w, w)
 			q.op("VPBROADCASTD", q.src(r, 0), q.half(q.tmp()))

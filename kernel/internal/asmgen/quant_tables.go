@@ -65,13 +65,13 @@ func quantTables(a *asm) {
 	vector("quantNibbles", func(i int) uint32 { return uint32(i % 8 * 4) })
 
 	// Scales and floors of Q4_K in turns: sub-block i/2, a floor when i is odd. Bytes from which they
-	// come, as indices of VPSHUFB, in which 0x80 makes zeros.
-	vector("quantScaleLow", func(i int) uint32 {
+	// come, the one with the upper two bits second, as indices of VPSHUFB, in which 0x80 makes zeros.
+	vector("quantScaleBytes", func(i int) uint32 {
 		j := i / 2
 		if j < 4 {
 			return 0x80808000 | uint32(j+i%2*4)
 		}
-		return 0x80808000 | uint32(j+4)
+		return 0x80800000 | uint32(j-4+i%2*4)<<8 | uint32(j+4)
 	})
 	vector("quantScaleShift", func(i int) uint32 {
 		if i >= 8 && i%2 > 0 {
@@ -85,14 +85,6 @@ func quantTables(a *asm) {
 		}
 		return 15
 	})
-	vector("quantScaleHigh", func(i int) uint32 {
-		j := i / 2
-		if j < 4 {
-			return 0x80808080
-		}
-		return 0x80808000 | uint32(j-4+i%2*4)
-	})
-
 	// The scales of Q3_K, two bytes after the beginning of a vector: scale i has its low bits in byte i%8, and
 	// its high ones in byte 8+i%4.
 	vector("quantLowBytes", func(i int) uint32 { return 0x80808000 | uint32(2+i%8) })
