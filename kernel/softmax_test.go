@@ -24,7 +24,7 @@ func TestOperationsOnOneRow(t *testing.T) {
 			if m := e.Maximum(x); float64(m) != most {
 				t.Errorf("n=%d: maximum %g, want %g", n, m, most)
 			}
-			if got, want := e.LogSumExp(x), most+math.Log(sum); math.Abs(got-want) > 1e-6 {
+			if got, want := e.LogSumExp(x), most+math.Log(sum); math.Abs(got-want) > 1e-5 { // of the sum, as below: some tiers add thousands in float32
 				t.Errorf("n=%d: log-sum-exp %.9g, want %.9g", n, got, want)
 			}
 			if got := e.Dot(x, y); math.Abs(got-dot) > 1e-4*math.Sqrt(float64(n)) {
