@@ -33,6 +33,7 @@ func TestBenchModel(t *testing.T) {
 			t.Errorf("bench model does not say %q:\n%s", want, text)
 		}
 	}
+	has(t, jsonLines(t, works(t, "", "doctor", dir, "--json"))[0]["model"].(map[string]any), "load_ms", "phases", "limits", "pauses", "memory")
 	if status, _, says := execute(t, "", "bench", dir, "--together=0"); status != exitUsage || !strings.Contains(says, "together") {
 		t.Errorf("--together 0: %d, %s", status, says)
 	}

@@ -12,10 +12,12 @@ import (
 	"github.com/haenyeo/haenyeo/kernel"
 )
 
-type doctorCmd struct{}
+type doctorCmd struct {
+	Model string `arg:"" optional:"" help:"Measure this model too, as bench does, with fewer runs."`
+}
 
 func (doctorCmd) Help() string {
-	return "Everything is measured now: what else runs on the machine makes the numbers smaller.\n\nExample:\n\n\thaenyeo doctor"
+	return "Everything is measured now: what else runs on the machine makes the numbers smaller.\n\nExample:\n\n\thaenyeo doctor\n\thaenyeo doctor my-model"
 }
 
 // diagnosis is what doctor prints.
@@ -37,6 +39,7 @@ type diagnosis struct {
 		TrainParams int64 `json:"train_params"` // largest model that training has room for
 		RunParams   int64 `json:"run_params"`
 	} `json:"fits"`
+	Model *modelReport `json:"model,omitempty"`
 }
 
 // tierChoice is how products of one arithmetic are made, and what else was tried.
@@ -86,10 +89,30 @@ func (c *doctorCmd) Run(a *app) error {
 	if err := a.ctx.Err(); err != nil {
 		return err
 	}
+	if c.Model != "" {
+		if d.Model, err = c.measure(a); err != nil {
+			return err
+		}
+	}
 	if a.JSON {
 		return a.emit(d)
 	}
-	return a.print("%s", d.text(total, available))
+	if err := a.print("%s", d.text(total, available)); err != nil || d.Model == nil {
+		return err
+	}
+	return a.showReport(d.Model)
+}
+
+// measure says where the time of the model goes.
+func (c *doctorCmd) measure(a *app) (*modelReport, error) {
+	flags := running{arithmeticOfBench: arithmeticOfBench{DType: kernel.BF16.String()}, Runs: 2}
+	s, err := flags.subject(a, c.Model)
+	if err != nil {
+		return nil, err
+	}
+	defer s.close()
+	s.r.New, s.r.Sequences = 16, 8
+	return s.measure(a, 256, 32)
 }
 
 // text is the diagnosis for people.
