@@ -1,21 +1,27 @@
-// Package infer turns logits into text: it owns the path of one token.
+// Package infer turns logits into text: it owns the path of one token. The caller has made ids of the prompt
+// (tokenizer.Encode, after package chat has written a conversation) and hands them over in a Request.
 //
-//  1. Generate asks the Stepper what it holds of the prompt already (Rewind) and feeds it the rest, in parts
-//     (prefill). The Stepper is a model with its cache: a Session over package forward, or FromModel over a model
-//     that is being trained. It returns the logits of the last position [V].
-//  2. sampler.next picks one id from the logits. Rules change them first (rules.go, repeat.go); then the largest is
-//     taken at temperature 0, otherwise one is drawn from what top-k, top-p, min-p and typical-p leave of
-//     softmax(logits/temperature) (sample.go, select.go).
-//  3. An end token stops here, unseen. Any other id is kept, with its log-probability where asked for (logprob.go).
-//  4. The Decoder, a tokenizer.Stream, gives the whole characters that the id completes.
-//  5. stopper.add looks for a stop text across token borders and hands on what can no longer become part of one;
-//     emit receives it.
-//  6. Unless a limit is reached, the id alone is fed to the Stepper (one step), and the path begins again at 2.
+//  1. Generate asks the Stepper how much of the prompt its context holds already (Rewind), and prefill feeds it the
+//     rest, in parts of prefillChunk ids. The Stepper is a model with its context: a Session over package forward, or
+//     FromModel over a model that is being trained.
+//  2. Session.Step is one forward.Net.Run: every id becomes a row of the embedding table, the layers turn the rows into
+//     states and add what they keep of them to the cache, and the head makes logits [V] of the last state. These are
+//     valid until the next step.
+//  3. reply.take has sampler.next pick one id from the logits. Rules change them first: ids that are not allowed (a
+//     grammar says so through Sampling.Allowed), biases, penalties (rules.go, repeat.go). Then the largest is taken at
+//     temperature 0; otherwise one is drawn from what top-k, top-p, min-p and typical-p leave of
+//     softmax(logits/temperature), with the next number of the seed (sample.go, select.go).
+//  4. An end id stops here, unseen. Any other is kept, with its log-probability where asked for (logprob.go).
+//  5. The Decoder, a tokenizer.Stream, gives the whole characters that the id completes; often none.
+//  6. stopper.add looks for a stop text across the borders of tokens and hands on what can no longer become part of one
+//     (stop.go); emit receives it. At the end finish hands on what was held back.
+//  7. Unless a limit is reached, decode feeds this one id to the Stepper, and the path begins again at 2. The last id of
+//     an answer is not fed: the context holds all but it, and the next Rewind finds them there.
 //
 // In: token ids and a Stepper. Out: ids, text and the reason why it ended. The functions stand in that order in
 // generate.go, reply.go, sample.go and stop.go. session.go is a context that outlives an answer, sessionfile.go keeps
 // it on disk, fingerprint.go ties it to its tokenizer. perplexity.go measures a model on a text, alone or against
-// another.
+// another; embed.go makes one vector of a text.
 //
 // # Many answers at once
 //
