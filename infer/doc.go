@@ -7,8 +7,8 @@
 //  2. Session.Step is one forward.Net.Run: every id becomes a row of the embedding table, the layers turn the rows into
 //     states and add what they keep of them to the cache, and the head makes logits [V] of the last state. These are
 //     valid until the next step.
-//  3. reply.take has sampler.next pick one id from the logits. Rules change them first: ids that are not allowed (a
-//     grammar says so through Sampling.Allowed), biases, penalties (rules.go, repeat.go). Then the largest is taken at
+//  3. reply.take has sampler.next pick one id from the logits. Rules change them first: biases, ids that are not allowed (a
+//     grammar says so through Sampling.Allowed), penalties (rules.go, repeat.go). Then the largest is taken at
 //     temperature 0; otherwise one is drawn from what top-k, top-p, min-p and typical-p leave of
 //     softmax(logits/temperature), with the next number of the seed (sample.go, select.go).
 //  4. An end id stops here, unseen. Any other is kept, with its log-probability where asked for (logprob.go).
