@@ -34,7 +34,8 @@ type Masker struct {
 	m       *machine
 	parts   map[string]*part
 	counted map[string]*countedPart
-	held    int // bytes of masks
+	held    int   // bytes of masks
+	large   int32 // manyNodes
 	path    []*config
 	chars   []int32 // complete, by depth
 	key     []byte
@@ -55,7 +56,7 @@ func (g *Grammar) For(v *Vocabulary, ends []int32) (*Masker, error) {
 			return nil, fmt.Errorf("grammar: end token %d: the vocabulary has %d", id, v.size)
 		}
 	}
-	k := &Masker{g: g, v: v, ends: ends, m: newMachine(g)}
+	k := &Masker{g: g, v: v, ends: ends, m: newMachine(g), large: manyNodes}
 	if k.m.err != nil {
 		return nil, fmt.Errorf("grammar: %w", k.m.err)
 	}
@@ -143,9 +144,9 @@ func (v *Vocabulary) branchesOf(nodes []int32) (list []branch) {
 	return list
 }
 
-// large is from how many nodes on what is below an exit is taken apart like the whole tree: behind a space there is
+// manyNodes is from how many nodes on what is below an exit is taken apart like the whole tree: behind a space there is
 // half of a vocabulary.
-const large = 512
+const manyNodes = 512
 
 // addPart adds what a group permits of the nodes lo to hi, siblings and what is below them.
 func (k *Masker) addPart(out []uint64, g group, lo, hi int32) {
@@ -181,7 +182,7 @@ func (k *Masker) open(c *config, branches []branch, f func(at int32)) {
 // addBelow adds what a configuration permits at a node and below it.
 func (k *Masker) addBelow(out []uint64, c *config, at int32) {
 	lo, hi := at, k.v.end[at]
-	if hi-lo < large || slices.ContainsFunc(c.groups, k.counts) {
+	if hi-lo < k.large || slices.ContainsFunc(c.groups, k.counts) {
 		k.walk(c, lo, hi, func(id int32) { out[id/64] |= 1 << (id % 64) }, nil)
 		return
 	}

@@ -46,6 +46,8 @@ func TestTexts(t *testing.T) {
 		{"date-time", schema(`{"type":"string","format":"date-time"}`), []string{`"2024-02-29T10:00:00Z"`, `"2023-12-31T23:59:59.5+09:00"`}, []string{`"2023-12-31"`, `"2023-12-31T25:00:00Z"`}},
 		{"ipv4", schema(`{"type":"string","format":"ipv4"}`), []string{`"1.20.255.0"`}, []string{`"256.1.1.1"`, `"01.1.1.1"`}},
 		{"range", schema(`{"type":"integer","minimum":-12,"maximum":105}`), []string{`-12`, `-9`, `0`, `7`, `99`, `105`}, []string{`-13`, `106`, `200`, `-0`, `1.5`}},
+		{"integers between fractions", schema(`{"type":"integer","minimum":-1.5,"exclusiveMaximum":4.0}`), []string{`-1`, `0`, `3`}, []string{`-2`, `4`}},
+		{"integers above a fraction", schema(`{"type":"integer","minimum":1.5,"maximum":2.5}`), []string{`2`}, []string{`1`, `3`}},
 		{"number range", schema(`{"type":"number","exclusiveMinimum":0.25,"maximum":3.5}`), []string{`0.26`, `0.251`, `1`, `2.99`, `3.5`, `3.50`, `3`}, []string{`0.25`, `0`, `3.51`, `4`, `0.2500`}},
 		{"negative range", schema(`{"type":"number","minimum":-1.5,"exclusiveMaximum":-0.1}`), []string{`-1.5`, `-1`, `-0.11`}, []string{`-0.1`, `-1.51`, `0`, `1`}},
 		{"types", schema(`{"type":["string","null"]}`), []string{`null`, `"x"`}, []string{`1`}},
