@@ -95,7 +95,18 @@ func (c *chatCmd) settle(m *haenyeo.Model, talk *haenyeo.Chat) error {
 		return err
 	}
 	talk.MaxTokens = c.MaxTokens
+	if c.System != nil {
+		setSystem(talk, *c.System)
+	}
+	return c.options(talk)
+}
+
+// options applies the flags that say more than a conversation that is loaded: how to think, and with which tools.
+func (c *chatCmd) options(talk *haenyeo.Chat) error {
 	if c.Effort != "" {
+		if err := talk.Format().CheckEffort(c.Effort); err != nil {
+			return usageError{fmt.Errorf("--effort: %s", reason(err))}
+		}
 		talk.Options.Effort = c.Effort
 	}
 	if c.Think != nil {
@@ -103,23 +114,46 @@ func (c *chatCmd) settle(m *haenyeo.Model, talk *haenyeo.Chat) error {
 			return usageError{fmt.Errorf("--think: %w", err)}
 		}
 	}
-	if c.System != nil {
-		setSystem(talk, *c.System)
-	}
 	if c.Tools == "" {
 		return nil
 	}
-	text, err := regular.ReadFile(home(c.Tools), maxPrompt)
-	if err == nil {
-		err = json.Unmarshal(text, &talk.Options.Tools)
-	}
+	tools, err := readTools(home(c.Tools))
 	if err != nil {
-		return fmt.Errorf("--tools %s: %w", c.Tools, err)
+		return fmt.Errorf("--tools: %w", err)
 	}
+	talk.Options.Tools = tools
 	if f := talk.Format(); !f.CallsTools() {
 		return fmt.Errorf("--tools: the way this model is spoken to (format %s) has no place for tools: it would never see them", f.Name())
 	}
 	return nil
+}
+
+// readTools reads the file of --tools.
+func readTools(path string) (tools []chat.Tool, err error) {
+	text, err := regular.ReadFile(path, maxPrompt)
+	if err != nil {
+		return nil, err
+	}
+	const want = `a JSON list as the OpenAI API has it: [{"type":"function","function":{"name":...,"parameters":{...}}}]`
+	var list []json.RawMessage
+	if err := json.Unmarshal(text, &list); err != nil {
+		if json.Valid(text) {
+			return nil, fmt.Errorf("%q holds no list of tools: give %s", path, want)
+		}
+		return nil, fmt.Errorf("%q is no JSON (%w): give %s", path, err, want)
+	}
+	for i, raw := range list {
+		var t chat.Tool
+		err := json.Unmarshal(raw, &t)
+		if errors.As(err, new(*json.UnmarshalTypeError)) {
+			err = errors.New("it is no tool")
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%q, tool %d: %s: give %s", path, i, reason(err), want)
+		}
+		tools = append(tools, t)
+	}
+	return tools, nil
 }
 
 // think turns thinking on or off.

@@ -105,6 +105,7 @@ func (t *talk) system(text string) error {
 		text = ""
 	}
 	setSystem(t.chat, text)
+	t.used = t.chat.Used()
 	t.con.Note("%s", map[bool]string{true: "the system message is taken away", false: "the system message is set"}[text == ""])
 	return nil
 }
@@ -173,6 +174,7 @@ func (t *talk) undo(string) error {
 	for i := len(t.chat.Messages) - 1; i >= 0; i-- {
 		if m := t.chat.Messages[i]; m.Role == chat.User {
 			t.chat.Messages = t.chat.Messages[:i]
+			t.used, t.warned = t.chat.Used(), 0
 			t.con.Note("taken away: %s", oneLine(m.Content, 60))
 			return nil
 		}
@@ -225,17 +227,22 @@ func (t *talk) load(arg string) error {
 		return err
 	}
 	loaded.Sampling, loaded.MaxTokens, loaded.Speculation = t.chat.Sampling, t.chat.MaxTokens, t.chat.Speculation
+	if err := t.c.options(loaded); err != nil {
+		return err
+	}
+	before := t.chat.Options
 	t.chat, t.file = loaded, path
 	t.recount(reread)
-	t.recap()
-	return nil
-}
-
-// recap shows the end of a conversation that was loaded.
-func (t *talk) recap() {
-	for _, m := range t.chat.Messages[max(0, len(t.chat.Messages)-2):] {
-		t.con.Note("%s: %s", m.Role, oneLine(m.Content, 200))
+	if now := loaded.Options.Thinking; now != before.Thinking {
+		t.con.Note("thinking is %s, as it was there", map[bool]string{true: "on", false: "off"}[now])
 	}
+	if now := loaded.Options.Effort; now != before.Effort {
+		t.con.Note("effort is %q, as it was there", now)
+	}
+	if len(before.Tools) > 0 && t.c.Tools == "" {
+		t.con.Note("%s, as it was there", plural(len(loaded.Options.Tools), "tool"))
+	}
+	return nil
 }
 
 // setting is what /set changes.
@@ -250,7 +257,7 @@ func settings() []setting {
 		return setting{name, func(t *talk) string { return strconv.FormatFloat(*at(t.chat), 'g', -1, 64) }, func(t *talk, value string) error {
 			x, err := strconv.ParseFloat(value, 64)
 			if err != nil {
-				return fmt.Errorf("%s %q: give a number", name, value)
+				return fmt.Errorf("%s %q: give a number", name, oneLine(value, 40))
 			}
 			*at(t.chat) = x
 			return nil
@@ -260,7 +267,7 @@ func settings() []setting {
 		return setting{name, func(t *talk) string { return strconv.Itoa(*at(t.chat)) }, func(t *talk, value string) error {
 			x, err := strconv.Atoi(value)
 			if err != nil || x < 0 {
-				return fmt.Errorf("%s %q: give a whole number, 0 or more", name, value)
+				return fmt.Errorf("%s %q: give a whole number, 0 or more", name, oneLine(value, 40))
 			}
 			*at(t.chat) = x
 			return nil
@@ -279,12 +286,15 @@ func settings() []setting {
 		{"seed", func(t *talk) string { return strconv.FormatUint(t.seed, 10) }, func(t *talk, value string) error {
 			x, err := strconv.ParseUint(value, 10, 64)
 			if err != nil {
-				return fmt.Errorf("seed %q: give a whole number, 0 or more", value)
+				return fmt.Errorf("seed %q: give a whole number, 0 or more", oneLine(value, 40))
 			}
 			t.seed, t.answers = x, 0
 			return nil
 		}},
 		{"effort", func(t *talk) string { return t.chat.Options.Effort }, func(t *talk, value string) error {
+			if err := t.chat.Format().CheckEffort(value); err != nil {
+				return err
+			}
 			t.chat.Options.Effort = value
 			return nil
 		}},
@@ -320,12 +330,12 @@ func (t *talk) set(arg string) error {
 		}
 		if err := t.chat.Sampling.Validate(); err != nil {
 			t.chat.Sampling = old
-			return err
+			return errors.New(strings.TrimPrefix(err.Error(), "infer: "))
 		}
 		t.con.Note("%s %s", name, s.get(t))
 		return nil
 	}
-	return fmt.Errorf("there is no setting %q, only %s", name, strings.Join(names, ", "))
+	return fmt.Errorf("there is no setting %q, only %s", oneLine(name, 40), strings.Join(names, ", "))
 }
 
 func (t *talk) stats(string) error {
@@ -336,6 +346,6 @@ func (t *talk) stats(string) error {
 	}
 	t.con.Note("%s, %s written at %s/s%s, %s read at %s/s, %s known from before\ncontext %s of %s tokens, %s in the conversation, format %s",
 		plural(s.answers, "answer"), plural(s.tokens, "token"), speed(s.tokens-s.answers, s.writing), guessed, grouped(s.read), speed(s.read, s.reading),
-		grouped(s.reused), grouped(t.used()), grouped(t.chat.Context()), plural(len(t.chat.Messages), "message"), t.chat.Format().Name())
+		grouped(s.reused), grouped(t.used), grouped(t.chat.Context()), plural(len(t.chat.Messages), "message"), t.chat.Format().Name())
 	return nil
 }

@@ -35,7 +35,7 @@ type talk struct {
 	over    bool   // leave
 
 	thought string // the last one
-	last    haenyeo.Reply
+	used    int    // tokens of the context that the conversation takes
 	spent   spent
 	warned  int // percent of the context that was warned of
 }
@@ -61,7 +61,6 @@ func (c *chatCmd) converse(a *app, m *haenyeo.Model, conversation *haenyeo.Chat,
 	if c.Load != "" {
 		t.file = home(c.Load)
 		t.recount(reread)
-		t.recap()
 	}
 	return t.run()
 }
@@ -93,8 +92,12 @@ func (t *talk) run() error {
 			if said == "" && pressed {
 				return nil
 			}
-			if pressed = said == ""; pressed {
+			pressed = said == "" && t.con.Draws()
+			switch {
+			case pressed:
 				t.con.Note("Ctrl-C again leaves, and so does Ctrl-D.")
+			case said == "": // a terminal that gives whole lines has dropped what was typed, and does not say whether anything was
+				t.con.Note("Ctrl-D leaves.")
 			}
 			continue
 		case err != nil:
@@ -123,7 +126,7 @@ func (t *talk) run() error {
 			if t.a.ctx.Err() != nil {
 				return err
 			}
-			t.con.Note("%s", strings.TrimPrefix(err.Error(), "haenyeo: "))
+			t.con.Note("%s", reason(err))
 		}
 	}
 }
@@ -150,6 +153,8 @@ func (t *talk) say(text string) (back string, err error) {
 			err = fmt.Errorf("%w; Up brings the message back", err)
 		case strings.Count(text, "\n") <= 5 && len(text) <= 500: // more would cover what is said about it
 			back = text
+		default:
+			t.con.Note("Up brings the message back")
 		}
 	}
 	return back, err
@@ -190,18 +195,18 @@ func (t *talk) reply() error {
 		}
 		return err
 	}
-	t.last = r
-	t.spent.add(r)
-	if r.Tokens == 0 && stopped {
+	if r.Tokens == 0 && stopped { // some of the prompt may have been read: how much is not known
 		t.con.Note("stopped before it began to answer")
 		return nil
 	}
+	t.used = r.Prompt + r.Tokens
+	t.spent.add(r)
 	t.con.Note("%s", t.describe(r))
 	defer t.con.Gap()
 	switch {
 	case stopped:
 		t.con.Note("stopped; /continue goes on, /regenerate tries anew")
-	case r.FinishReason == infer.FinishLength && t.used() >= t.chat.Context():
+	case r.FinishReason == infer.FinishLength && t.used >= t.chat.Context():
 		t.con.Note("the context is full, so the answer ends here: /undo takes the last turn away, /clear all of them, --context N makes it longer")
 	case r.FinishReason == infer.FinishLength:
 		t.con.Note("the longest answer that was asked for; /continue goes on")
@@ -210,9 +215,6 @@ func (t *talk) reply() error {
 	t.askForResult()
 	return nil
 }
-
-// used is how many tokens of the context the conversation takes.
-func (t *talk) used() int { return t.last.Prompt + t.last.Tokens }
 
 // describe says what an answer took.
 func (t *talk) describe(r haenyeo.Reply) string {
@@ -233,11 +235,11 @@ func (t *talk) describe(r haenyeo.Reply) string {
 
 // mindContext warns, at 80 and at 95 percent, that the context ends.
 func (t *talk) mindContext() {
-	percent := 100 * t.used() / t.chat.Context()
+	percent := 100 * t.used / t.chat.Context()
 	for _, mark := range []int{95, 80} {
-		if percent >= mark && t.used() < t.chat.Context() {
+		if percent >= mark && t.used < t.chat.Context() {
 			if t.warned < mark {
-				t.con.Note("the context is %d%% full: %s tokens are left", percent, grouped(t.chat.Context()-t.used()))
+				t.con.Note("the context is %d%% full: %s tokens are left", percent, grouped(t.chat.Context()-t.used))
 				t.warned = mark
 			}
 			return
@@ -246,17 +248,45 @@ func (t *talk) mindContext() {
 	t.warned = 0
 }
 
-// recount begins the sums of another conversation. reread says why its cache is not used.
+// recount begins the sums of another conversation, and shows its end. reread says why its cache is not used.
 func (t *talk) recount(reread error) {
-	t.last, t.spent, t.thought, t.warned = haenyeo.Reply{}, spent{}, "", 0
+	t.used, t.spent, t.thought, t.warned = t.chat.Used(), spent{}, "", 0
 	n := len(t.chat.Messages)
 	if t.file != "" {
 		t.con.Note("%s of %s", plural(n, "message"), t.file)
 	}
 	if reread != nil && n > 0 {
-		t.con.Note("the model reads them again with the next message: %s", strings.TrimPrefix(reread.Error(), "infer: "))
+		t.con.Note("the model reads them again with the next message: %s", reason(reread))
+	}
+	t.recap()
+	t.askForResult()
+}
+
+// recap shows the end of a conversation that was loaded.
+func (t *talk) recap() {
+	for _, m := range t.chat.Messages[max(0, len(t.chat.Messages)-2):] {
+		if m.Content != "" || len(m.ToolCalls) == 0 {
+			t.con.Note("%s: %s", m.Role, oneLine(m.Content, 200))
+		}
+		for _, c := range m.ToolCalls {
+			t.con.Note("%s: → %s %s", m.Role, c.Name, oneLine(c.Arguments, 200))
+		}
 	}
 }
+
+// reason is what an error says, without the packages that it comes from.
+func reason(err error) string {
+	text := err.Error()
+	for {
+		name, rest, found := strings.Cut(text, ": ")
+		if !found || !packageNames[name] {
+			return text
+		}
+		text = rest
+	}
+}
+
+var packageNames = map[string]bool{"haenyeo": true, "infer": true, "forward": true, "chat": true, "weights": true, "atomicfile": true}
 
 func (s *spent) add(r haenyeo.Reply) {
 	s.answers++
