@@ -3,6 +3,7 @@ package main
 // What begins with "/" in a conversation.
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -237,7 +238,7 @@ func (t *talk) load(arg string) error {
 		t.con.Note("thinking is %s, as it was there", map[bool]string{true: "on", false: "off"}[now])
 	}
 	if now := loaded.Options.Effort; now != before.Effort {
-		t.con.Note("effort is %q, as it was there", now)
+		t.con.Note("effort is %s, as it was there", cmp.Or(now, "the default"))
 	}
 	if len(before.Tools) > 0 && t.c.Tools == "" {
 		t.con.Note("%s, as it was there", plural(len(loaded.Options.Tools), "tool"))

@@ -248,7 +248,7 @@ func (t *talk) mindContext() {
 	t.warned = 0
 }
 
-// recount begins the sums of another conversation, and shows its end. reread says why its cache is not used.
+// recount begins the sums of another conversation, and shows the end of one that was loaded. reread says why its cache is not used.
 func (t *talk) recount(reread error) {
 	t.used, t.spent, t.thought, t.warned = t.chat.Used(), spent{}, "", 0
 	n := len(t.chat.Messages)
@@ -258,8 +258,10 @@ func (t *talk) recount(reread error) {
 	if reread != nil && n > 0 {
 		t.con.Note("the model reads them again with the next message: %s", reason(reread))
 	}
-	t.recap()
-	t.askForResult()
+	if t.file != "" {
+		t.recap()
+		t.askForResult()
+	}
 }
 
 // recap shows the end of a conversation that was loaded.
