@@ -52,3 +52,11 @@ func (e *Engine) Scale(y, x []float32, a float32) {
 		e.vec.scale(y[lo:hi], x[lo:hi], a)
 	}
 }
+
+// Axpy computes y += a·x, over the length of x.
+func (e *Engine) Axpy(y, x []float32, a float32) {
+	for lo := 0; lo < len(x); lo += chunk {
+		hi := min(lo+chunk, len(x))
+		e.vec.axpy(y[lo:hi], x[lo:hi], a)
+	}
+}

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -33,7 +34,8 @@ func TestOperationsOnOneRow(t *testing.T) {
 			if got := e.ExpSum(z, x, -float32(most)); math.Abs(got-sum) > 1e-5*sum {
 				t.Errorf("n=%d: sum of exponentials %.9g, want %.9g", n, got, sum)
 			}
-			e.Scale(z, z, 3)
+			e.Scale(z, z, 2)
+			e.Axpy(z, slices.Clone(z), 0.5)
 			for i := range z {
 				if want := 3 * math.Exp(float64(x[i])-most); math.Abs(float64(z[i])-want) > 1e-5*want {
 					t.Fatalf("n=%d: exponential %d is %g, want %g", n, i, z[i], want)

@@ -41,6 +41,39 @@ func (m *Model) MTPLogits(tokens []int32) ([]float32, error) {
 	return out, nil
 }
 
+// States writes the states that the head reads for every position of b; HeadLogits makes logits of some of
+// them. A teacher's states of a batch take a small part of the room of its logits.
+//
+//	h [B,T,D] written
+//
+// Source: DeepSeek-V4 report, on-policy distillation.
+func (m *Model) States(b *Batch, h []float32) error {
+	if err := m.checkBatch(b); err != nil {
+		return err
+	}
+	d := m.cfg.HiddenSize
+	if len(h) != b.B*b.T*d {
+		return fmt.Errorf("model: room for %d floats of states, the batch has %d×%d positions of %d", len(h), b.B, b.T, d)
+	}
+	rows := m.rowsPerPass(b)
+	for lo := 0; lo < b.B; lo += rows {
+		p := m.passFor(min(rows, b.B-lo), b.T)
+		m.fill(p, b, lo)
+		m.forward(p)
+		copy(h[lo*b.T*d:], p.h[:p.n*d])
+	}
+	return nil
+}
+
+// HeadLogits computes the logits of rows states.
+//
+//	logits [rows,V] written   h [rows,D] read
+func (m *Model) HeadLogits(logits, h []float32, rows int) {
+	if rows > 0 {
+		m.head.forward(m.passFor(1, rows), logits, m.cfg.VocabSize, h, m.cfg.HiddenSize, rows, false)
+	}
+}
+
 // read runs the main model over one sequence.
 func (m *Model) read(tokens []int32) (*pass, error) {
 	if len(tokens) == 0 || len(tokens) > maxSize {

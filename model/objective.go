@@ -23,11 +23,11 @@ type Objective interface {
 type Row struct {
 	Position int       // in the batch, row-major [B,T]
 	Target   int32     // ≥ 0
-	Logits   []float32 // [V]
+	Logits   []float32 // [V]; without Grad what is left in them is of no importance
 	Scratch  []float32 // [V] free to be used during the call
 	Grad     bool      // Logits shall become their gradient
 
-	Engine *kernel.Engine // for operations on rows: LogSumExp, Maximum, ExpSum, Dot, Scale
+	Engine *kernel.Engine // for operations on rows: LogSumExp, Maximum, ExpSum, Dot, Scale, Axpy
 }
 
 // ChunkObjective is an Objective that prepares for several rows at once, such as the logits of a teacher,

@@ -21,7 +21,7 @@ var layers = [][]string{
 	{"format/safetensors", "format/gguf", "tokenizer", "internal/machine", "hub"},
 	{"model", "corpus", "eval/report", "chat", "grammar"},
 	{"weights"},
-	{"forward"},
+	{"forward", "objective"},
 	{"optim", "infer", "export"},
 	{"train"},
 	{"create"},
@@ -31,7 +31,7 @@ var layers = [][]string{
 }
 
 // engine is ring 0: packages that other programs import for the engine alone.
-var engine = []string{"kernel", "quant", "format/", "tokenizer", "chat", "grammar", "hub", "model", "weights", "forward", "infer", "serve", "optim", "train", "corpus", "eval/", "export", "create", "internal/"}
+var engine = []string{"kernel", "quant", "format/", "tokenizer", "chat", "grammar", "hub", "model", "weights", "forward", "infer", "serve", "optim", "objective", "train", "corpus", "eval/", "export", "create", "internal/"}
 
 // engineModules are the only modules outside the standard library that ring 0 may import.
 var engineModules = []string{"golang.org/x/", "github.com/klauspost/compress"}
