@@ -15,7 +15,8 @@
 //     what a checkpoint says was done was done.
 //
 // The functions stand in that order in run.go and step.go; checkpoint.go and restore.go hold the
-// other way that weights leave and enter; frozen.go what of them when only parts of a model train. tokens.go keeps the text of a run, as tokens, beside them.
+// other way that weights leave and enter; frozen.go what of them when only parts of a model train.
+// tokens.go keeps the text of a run, as tokens, beside them.
 //
 // # Basics
 //
