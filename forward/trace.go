@@ -25,6 +25,7 @@ const (
 
 var kindNames = [Kinds]string{"norm, rope, residual", "router", "projections", "attention", "indexer", "ffn", "experts", "head"}
 
+// String is the name in reports.
 func (k Kind) String() string { return kindNames[k] }
 
 // Tracer is told by the goroutine that runs a Net, while it runs.
