@@ -42,7 +42,8 @@ type exchange struct {
 	client   string // who asks: a key, or an address
 	priority int    // of its key
 	key      *key   // nil without keys
-	blank    bool   // nothing but blanks was written yet
+	releases []func()
+	blank    bool // nothing but blanks was written yet
 }
 
 // WriteHeader notes the status.

@@ -85,7 +85,7 @@ func (s *Server) messages(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.prepareAny(q)
+	p, err := x.prepareAny(q)
 	if err != nil {
 		return err
 	}
@@ -117,11 +117,11 @@ func (s *Server) messages(x *exchange) error {
 }
 
 // prepareAny takes the first model for names that no model has: clients of this API know those of its makers only.
-func (s *Server) prepareAny(q *request) (*prepared, error) {
-	if _, err := s.find(q.model); err != nil {
+func (x *exchange) prepareAny(q *request) (*prepared, error) {
+	if _, err := x.server.find(q.model); err != nil {
 		q.model = ""
 	}
-	return s.prepare(q)
+	return x.prepare(q)
 }
 
 // countTokens answers POST messages/count_tokens.
@@ -134,7 +134,7 @@ func (s *Server) countTokens(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.prepareAny(q)
+	p, err := x.prepareAny(q)
 	if err != nil {
 		return err
 	}

@@ -114,6 +114,7 @@ func TestContractFields(t *testing.T) {
 		"Usage": usageJSON{}, "TextCompletion": completionJSON[textChoice]{}, "TextChoice": textChoice{}, "TextLogprobs": textLog{},
 		"Message": answerJSON{}, "MessageUsage": answerUsageJSON{}, "AnthropicError": anthropicErrorJSON{}, "TagDetails": ollamaDetailsJSON{},
 		"Line": lineJSON{}, "LineMessage": ollamaMessageLine{}, "OllamaError": ollamaErrorJSON{}, "ErrorBody": errorJSON{}.Error,
+		"LoadRequest": loadJSON{}, "Loaded": statusJSON{},
 		"EmbeddingsRequest": embeddingsJSON{}, "EmbeddingList": embeddingListJSON{}, "Embedding": embeddingJSON{}, "OllamaEmbedRequest": ollamaEmbedJSON{},
 		"ResponsesRequest": responsesJSON{}, "Response": responseJSON{}, "ResponseUsage": responseUsage{}, "ReasoningItem": reasoningItem{}, "MessageItem": messageItem{},
 		"OutputText": outputText{}, "CallItem": callItem{}, "ResponseEvent": responseEvent{}, "Format": formatJSON{},

@@ -149,7 +149,7 @@ func (s *Server) embeddings(x *exchange) error {
 	if err := x.read(&body); err != nil {
 		return err
 	}
-	m, err := s.find(body.Model)
+	m, err := x.use(body.Model)
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (s *Server) ollamaEmbed(x *exchange) error {
 	if err := x.read(&body); err != nil {
 		return err
 	}
-	m, err := s.find(s.untagged(body.Model))
+	m, err := x.use(s.untagged(body.Model))
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (s *Server) ollamaEmbedding(x *exchange) error {
 	if err := x.read(&body); err != nil {
 		return err
 	}
-	m, err := s.find(s.untagged(body.Model))
+	m, err := x.use(s.untagged(body.Model))
 	if err != nil {
 		return err
 	}

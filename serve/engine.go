@@ -34,8 +34,14 @@ type Model struct {
 
 	CacheBytes int64 // memory of the contexts of Parallel requests at their longest, for metrics; 0: not known
 
+	// Open opens the model when it is asked for. Until then it has a name, aliases, Parallel, Published, Details and
+	// Memory, all else comes from Open. nil: it is open.
+	Open   Opener
+	Memory int64 // bytes that it takes when it is open, for Options.Memory
+
 	gate     *gate
 	grammars *maskers
+	slot     *slot // nil: it is always open
 }
 
 // Details is what clients show to people.

@@ -23,6 +23,7 @@ type key struct {
 	sum      [sha256.Size]byte
 	name     string
 	priority int
+	admin    bool   // may load and unload models
 	requests bucket // a minute
 	tokens   bucket // a minute, of prompts and answers
 }
@@ -38,7 +39,7 @@ const (
 )
 
 // ParseKeys reads a key a line: as it is, or as sha256: and the hexadecimal hash of it. Behind it may stand name=NAME, for
-// the log; priority=N, from -10 to 10, 0 without; requests=N and tokens=N, the most in a minute. Empty lines, and lines
+// the log; priority=N, from -10 to 10, 0 without; scope=admin, for who may load and unload models; requests=N and tokens=N, the most in a minute. Empty lines, and lines
 // that begin with #, say nothing.
 func ParseKeys(text string) (Keys, error) {
 	var k Keys
@@ -84,12 +85,14 @@ func parseKey(words []string) (*key, error) {
 			k.name = value
 		case name == "priority" && err == nil && n >= -maxPriority && n <= maxPriority:
 			k.priority = n
+		case word == "scope=admin":
+			k.admin = true
 		case name == "requests" && err == nil && n > 0:
 			k.requests.most = float64(n)
 		case name == "tokens" && err == nil && n > 0:
 			k.tokens.most = float64(n)
 		default:
-			return nil, fmt.Errorf("%q is none of name=NAME, priority=N (-%d to %d), requests=N and tokens=N (1 or more); a key has no blanks", word, maxPriority, maxPriority)
+			return nil, fmt.Errorf("%q is none of name=NAME, scope=admin, priority=N (-%d to %d), requests=N and tokens=N (1 or more); a key has no blanks", word, maxPriority, maxPriority)
 		}
 	}
 	return k, nil

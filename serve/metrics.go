@@ -146,13 +146,13 @@ func (s *Server) gauges(p *metricsPage) {
 	for _, g := range []gauge{
 		{[]string{"haenyeo_requests_running", "vllm:num_requests_running"}, "Requests that are worked on.", func(m *Model) float64 { n, _ := m.gate.load(); return float64(n) }},
 		{[]string{"haenyeo_requests_waiting", "vllm:num_requests_waiting"}, "Requests in the queue.", func(m *Model) float64 { _, n := m.gate.load(); return float64(n) }},
-		{[]string{"haenyeo_cache_bytes"}, "Memory of the contexts of requests that are worked on.", func(m *Model) float64 { return float64(statsOf(m).CacheBytes) }},
-		{[]string{"haenyeo_prefix_bytes"}, "Memory of kept beginnings of prompts.", func(m *Model) float64 { return float64(statsOf(m).PrefixBytes) }},
+		{[]string{"haenyeo_cache_bytes"}, "Memory of the contexts of requests that are worked on.", func(m *Model) float64 { return float64(s.statsOf(m).CacheBytes) }},
+		{[]string{"haenyeo_prefix_bytes"}, "Memory of kept beginnings of prompts.", func(m *Model) float64 { return float64(s.statsOf(m).PrefixBytes) }},
 		{[]string{"haenyeo_cache_usage_ratio", "vllm:kv_cache_usage_perc"}, "Share of the memory for contexts that is in use, 0 to 1.", func(m *Model) float64 {
 			if m.CacheBytes <= 0 {
 				return 0
 			}
-			return math.Min(1, float64(statsOf(m).CacheBytes)/float64(m.CacheBytes))
+			return math.Min(1, float64(s.statsOf(m).CacheBytes)/float64(m.CacheBytes))
 		}},
 	} {
 		for _, name := range g.names {
@@ -162,12 +162,16 @@ func (s *Server) gauges(p *metricsPage) {
 			}
 		}
 	}
+	p.head("haenyeo_model_open", "gauge", "1 for a model that is open.")
+	for _, m := range s.models {
+		p.value("haenyeo_model_open", map[bool]float64{true: 1}[s.shelf.isOpen(m)], "model_name", m.Name)
+	}
 	p.head("haenyeo_draining", "gauge", "1 while the server ends.")
 	p.value("haenyeo_draining", map[bool]float64{true: 1}[s.draining.Load()])
 }
 
-func statsOf(m *Model) infer.Stats {
-	if e, ok := m.Engine.(statted); ok {
+func (s *Server) statsOf(m *Model) infer.Stats {
+	if e, ok := s.shelf.engine(m).(statted); ok {
 		return e.Stats()
 	}
 	return infer.Stats{}

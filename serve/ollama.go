@@ -169,7 +169,7 @@ func (s *Server) ollamaGenerate(x *exchange) error {
 	if err := x.read(&body); err != nil {
 		return err
 	}
-	q, err := body.request(s)
+	q, err := body.request(x)
 	if err != nil {
 		return err
 	}
@@ -177,7 +177,7 @@ func (s *Server) ollamaGenerate(x *exchange) error {
 }
 
 func (s *Server) ollamaAnswer(x *exchange, q *request, stream *bool, text, empty bool) error {
-	m, err := s.find(q.model)
+	m, err := x.use(q.model)
 	if err != nil {
 		return err
 	}
@@ -190,7 +190,7 @@ func (s *Server) ollamaAnswer(x *exchange, q *request, stream *bool, text, empty
 	if q.thinking != nil && *q.thinking && (m.Format == nil || m.Format.Thinking() == chat.NeverThinks) {
 		return fail(outOfRange, "think", "%q does not support thinking", m.Name)
 	}
-	p, err := s.prepare(q)
+	p, err := x.prepare(q)
 	if err != nil {
 		return err
 	}
@@ -251,7 +251,7 @@ func (s *Server) ollamaTags(x *exchange) error {
 	return x.reply(http.StatusOK, list)
 }
 
-// ollamaRunning answers GET /api/ps: all models are loaded, and stay.
+// ollamaRunning answers GET /api/ps: the models that are open.
 func (s *Server) ollamaRunning(x *exchange) error {
 	type entry struct {
 		ollamaModelJSON
@@ -263,6 +263,9 @@ func (s *Server) ollamaRunning(x *exchange) error {
 		Models []entry `json:"models"`
 	}{}
 	for _, m := range s.models {
+		if !s.shelf.isOpen(m) {
+			continue
+		}
 		list.Models = append(list.Models, entry{
 			ollamaModelJSON{m.Name, m.Name, m.Published.UTC(), m.Details.Bytes, m.Details.Digest, ollamaDetails(m)},
 			time.Now().UTC().AddDate(100, 0, 0), 0, m.Context,
@@ -283,7 +286,7 @@ func (s *Server) ollamaShow(x *exchange) error {
 	if body.Model == "" {
 		return fail(malformed, "model", "model is required")
 	}
-	m, err := s.find(s.untagged(body.Model))
+	m, err := x.use(s.untagged(body.Model))
 	if err != nil {
 		return err
 	}

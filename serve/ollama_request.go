@@ -176,8 +176,8 @@ type ollamaTextJSON struct {
 	Context  []int32           `json:"context"`
 }
 
-func (j *ollamaTextJSON) request(s *Server) (*request, error) {
-	q, err := j.fill(s)
+func (j *ollamaTextJSON) request(x *exchange) (*request, error) {
+	q, err := j.fill(x.server)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +192,7 @@ func (j *ollamaTextJSON) request(s *Server) (*request, error) {
 		q.middle = &middle{j.Prompt, j.Suffix}
 		return q, nil
 	}
-	if m, err := s.find(q.model); j.Raw || err == nil && m.Format == nil {
+	if m, err := x.use(q.model); j.Raw || err == nil && m.Format == nil {
 		text := j.System + j.Prompt
 		q.text = &text
 		return q, nil

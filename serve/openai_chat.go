@@ -93,7 +93,7 @@ func (s *Server) chatCompletions(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.prepare(q)
+	p, err := x.prepare(q)
 	if err != nil {
 		return err
 	}

@@ -121,7 +121,7 @@ func (s *Server) completions(x *exchange) error {
 	}
 	var list []*prepared
 	for _, q := range asked {
-		p, err := s.prepare(q)
+		p, err := x.prepare(q)
 		if err != nil {
 			return err
 		}

@@ -42,8 +42,9 @@ type prepared struct {
 }
 
 // prepare finds what is wrong with a request before anybody waits for it.
-func (s *Server) prepare(q *request) (*prepared, error) {
-	m, err := s.find(q.model)
+func (x *exchange) prepare(q *request) (*prepared, error) {
+	s := x.server
+	m, err := x.use(q.model)
 	if err != nil {
 		return nil, err
 	}

@@ -117,7 +117,7 @@ func (s *Server) responses(x *exchange) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.prepare(q)
+	p, err := x.prepare(q)
 	if err != nil {
 		return err
 	}

@@ -24,6 +24,8 @@ func (s *Server) routes() []route {
 		{"GET", "/health", openAI, true, s.health},
 		{"GET", "/ready", openAI, true, s.health},
 		{"GET", "/metrics", openAI, false, s.showMetrics},
+		{"POST", "/models/load", openAI, false, s.loadModel},
+		{"POST", "/models/unload", openAI, false, s.unloadModel},
 		{"GET", "/openapi.yaml", openAI, true, s.specification},
 		{"GET", "/", ollama, true, s.page},
 		{"GET", "/page.css", openAI, true, s.page},
@@ -123,6 +125,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, to route, methods
 	x.access = Access{Time: time.Now(), ID: "req_" + random(12), Remote: r.RemoteAddr, Method: r.Method, Path: r.URL.Path}
 	defer func() {
 		x.access.Duration = time.Since(x.access.Time).Seconds()
+		for _, release := range x.releases {
+			release()
+		}
 		s.metrics.request(methodLabel(r.Method), to.path, x.access.Status)
 		s.record(x.access)
 	}()

@@ -126,6 +126,22 @@ func play(t testing.TB, format, reply string, change ...func(*Options, *Model)) 
 	return s
 }
 
+// serving runs a server that a test has made.
+func serving(t testing.TB, served *Server) *stage {
+	s := &stage{t: t, served: served, Server: httptest.NewServer(served)}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// atWork counts the requests that models work on.
+func (s *Server) atWork() (n int) {
+	for _, m := range s.models {
+		working, _ := m.gate.load()
+		n += working
+	}
+	return n
+}
+
 // ask sends a request and returns status, header and body.
 func (s *stage) ask(method, path, body string, header ...string) (int, http.Header, string) {
 	s.t.Helper()

@@ -29,8 +29,9 @@ type Options struct {
 	Stall    time.Duration // that a client may take nothing of its answer: half a minute
 	Drain    time.Duration // that answers under way have left when the server ends: half a minute
 
-	MaxTokens int // of a prompt; 0: what the context has room for
-	MaxSchema int // bytes of a schema, grammar or pattern; four times as many of all tools together: 256 KiB
+	Memory    int64 // bytes of models that are open at a time, of those that can be closed; 0: no limit
+	MaxTokens int   // of a prompt; 0: what the context has room for
+	MaxSchema int   // bytes of a schema, grammar or pattern; four times as many of all tools together: 256 KiB
 
 	// KeepAlive is how long a stream is silent before it says that it is still there: ten seconds.
 	KeepAlive time.Duration
@@ -46,6 +47,7 @@ type Server struct {
 	log        *slog.Logger
 	remembered memory
 	metrics    metrics
+	shelf      shelf
 	draining   atomic.Bool
 	recording  sync.Mutex
 	routed     http.Handler
@@ -64,7 +66,7 @@ func New(models []*Model, o Options) (*Server, error) {
 	def(&o.Stall, 30*time.Second)
 	def(&o.Drain, 30*time.Second)
 	def(&o.KeepAlive, 10*time.Second)
-	s := &Server{options: o, log: o.Log}
+	s := &Server{options: o, log: o.Log, shelf: shelf{limit: o.Memory}}
 	if s.log == nil {
 		s.log = slog.Default()
 	}
@@ -79,6 +81,13 @@ func New(models []*Model, o Options) (*Server, error) {
 		served := *m
 		served.gate = newGate(max(1, m.Parallel), o.Queue)
 		served.grammars = &maskers{}
+		if err := checkOpener(m); err != nil {
+			return nil, err
+		}
+		if m.Open != nil {
+			served.slot = &slot{entry: &served}
+			s.shelf.slots = append(s.shelf.slots, served.slot)
+		}
 		s.models = append(s.models, &served)
 	}
 	s.routed = s.handler()

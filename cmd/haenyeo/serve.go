@@ -14,6 +14,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,6 +39,7 @@ type serveCmd struct {
 	PrefixDisk  int64         `name:"prefix-disk" default:"10737418240" placeholder:"BYTES" help:"Most that --prefix-dir takes. Default: ${default}."`
 	TLSCert     string        `name:"tls-cert" placeholder:"FILE" help:"Certificate, with those it depends on, in PEM: answers with HTTPS. Needs --tls-key."`
 	TLSKey      string        `name:"tls-key" placeholder:"FILE" help:"Private key of --tls-cert, in PEM."`
+	Memory      memory        `placeholder:"SIZE" help:"Open models when they are asked for, and close those that were not used for longest where all together would take more, as 24G. Default: all are open all the time."`
 	Queue       int           `default:"64" placeholder:"N" help:"Requests that may wait for a model; further ones are answered 429. Default: ${default}."`
 	Deadline    time.Duration `placeholder:"TIME" help:"Longest time for an answer, waiting included. Default: no limit."`
 	Drain       time.Duration `default:"30s" placeholder:"TIME" help:"How long answers under way may go on after SIGTERM. Default: ${default}."`
@@ -88,36 +90,24 @@ func (c *serveCmd) Run(a *app) error {
 	}
 	var models []*serve.Model
 	for _, name := range c.Models {
-		opened, err := a.open(name, c.arithmetic)
+		served, stop, err := c.load(a, name) // with --memory too: what is wrong with a model should be known now
 		if err != nil {
 			return err
 		}
-		defer opened.Close()
-		served, err := c.model(a, name, opened)
-		if err != nil {
-			return err
+		if c.Memory > 0 {
+			stop()
+			served.Open = func(context.Context) (*serve.Model, func(), error) { return c.load(a, name) }
+		} else {
+			defer stop()
 		}
-		store, err := c.store(a, opened)
-		if err != nil {
-			return err
-		}
-		if store != nil {
-			defer store.Close()
-		}
-		scheduler, err := infer.NewScheduler(opened.Net(), infer.SchedulerOptions{
-			Sequences: c.Parallel, Queue: c.Parallel + c.Queue, PrefixBytes: c.PrefixBytes, Prefixes: store,
-		})
-		if err != nil {
-			return err
-		}
-		defer scheduler.Close(context.Background()) // Serve has ended all requests
-		served.Engine = serve.Batch{Scheduler: scheduler}
 		models = append(models, served)
 	}
+	o.Memory = int64(c.Memory)
 	s, err := serve.New(models, o)
 	if err != nil {
 		return err
 	}
+	defer s.Close()
 	l, err := net.Listen("tcp", c.Addr)
 	if err != nil {
 		return fmt.Errorf("serve: %w", err)
@@ -133,6 +123,46 @@ func (c *serveCmd) Run(a *app) error {
 		a.say("serving %s, %d tokens of context, at %s://%s", m.Name, m.Context, scheme, l.Addr())
 	}
 	return s.Serve(a.ctx, l)
+}
+
+// load opens a model and starts what computes with it. stop ends both, when all requests have ended.
+func (c *serveCmd) load(a *app, name string) (served *serve.Model, stop func(), err error) {
+	var ends []func()
+	all := func() {
+		for _, end := range slices.Backward(ends) {
+			end()
+		}
+	}
+	defer func() {
+		if err != nil {
+			all()
+		}
+	}()
+	opened, err := a.open(name, c.arithmetic)
+	if err != nil {
+		return nil, nil, err
+	}
+	ends = append(ends, opened.Close)
+	if served, err = c.model(a, name, opened); err != nil {
+		return nil, nil, err
+	}
+	store, err := c.store(a, opened)
+	if err != nil {
+		return nil, nil, err
+	}
+	if store != nil {
+		ends = append(ends, store.Close)
+	}
+	scheduler, err := infer.NewScheduler(opened.Net(), infer.SchedulerOptions{
+		Sequences: c.Parallel, Queue: c.Parallel + c.Queue, PrefixBytes: c.PrefixBytes, Prefixes: store,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	ends = append(ends, func() { scheduler.Close(context.Background()) })
+	served.Engine = serve.Batch{Scheduler: scheduler}
+	served.Memory = served.Details.Bytes + served.CacheBytes + c.PrefixBytes
+	return served, all, nil
 }
 
 // secure has connections to l speak TLS.
