@@ -46,3 +46,35 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkParts is a step of the shape of SmolLM2-135M, of fewer layers: whole, with adapters beside every
+// matrix, and with a loss on a quarter of the positions.
+func BenchmarkParts(b *testing.B) {
+	for _, x := range []struct {
+		name string
+		lora *LoRA
+		some bool
+	}{{"whole", nil, false}, {"lora", &LoRA{Rank: 16, Alpha: 32, Targets: []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}}, false}, {"quarter", nil, true}} {
+		b.Run(x.name, func(b *testing.B) {
+			c := &Config{ModelType: llama, VocabSize: 49152, HiddenSize: 576, IntermediateSize: 1536, NumHiddenLayers: 4, NumAttentionHeads: 9, NumKeyValueHeads: 3, TieWordEmbeddings: true}
+			m := must[*Model](b)(New(c, newEngine(b, 0), Options{DType: kernel.BF16, Train: true, LoRA: x.lora}))
+			m.Init(1)
+			batch := &Batch{B: 4, T: 256}
+			r := rand.New(rand.NewPCG(1, 1))
+			for i := range batch.B * (batch.T + 1) {
+				batch.Tokens = append(batch.Tokens, int32(r.IntN(c.VocabSize)))
+				if x.some && i < batch.B*batch.T {
+					batch.Targets = append(batch.Targets, []int32{7, -1, -1, -1}[i/32%4])
+				}
+			}
+			must[Loss](b)(m.LossGrad(batch, LossOptions{}))
+			b.ResetTimer()
+			b.ReportAllocs()
+			for b.Loop() {
+				must[Loss](b)(m.LossGrad(batch, LossOptions{}))
+				m.SyncTrained()
+			}
+			b.ReportMetric(float64(b.N*batch.B*batch.T)/b.Elapsed().Seconds(), "tokens/s")
+		})
+	}
+}
