@@ -6,14 +6,16 @@
 // # The path of a request
 //
 //	connection ── server.go: limits of time and size, drain at the end
-//	           ── guard.go: who may ask: API keys, Host, Origin
-//	           ── route.go: the address says which dialect (dialects.go: how it reports errors)
-//	           ── openai_*.go, anthropic_*.go, ollama_*.go: the body becomes a Request
-//	           ── prepare.go: the model is found, the prompt written, ids and limits checked
+//	           ── guard.go, keys.go: who may ask: Host, Origin, API keys and their limits
+//	           ── route.go: the address says which dialect (dialect.go: how it reports errors)
+//	           ── openai_*.go, responses_*.go, anthropic_*.go, ollama_*.go: the body becomes a request; shape.go reads
+//	              what form of answer it demands
+//	           ── shelf.go: the model is opened, if it is not
+//	           ── prepare.go: the prompt is written, ids and limits checked; constrain*.go makes a grammar of the demands
 //	           ── gate.go: a place, a place in the queue, or 429
-//	           ── job.go: an Engine makes tokens, the chat parser reads them, events come out
-//	           ── collect.go, or the stream of the dialect (stream.go): the answer
-//	           ── access.go: one record of what happened
+//	           ── job.go: an Engine makes tokens, the chat parser reads them (reader.go), events come out
+//	           ── stream.go: the whole answer, or the stream of the dialect
+//	           ── access.go, metrics.go: one record of what happened, and what it adds up to
 //
 // # Who waits for whom
 //
