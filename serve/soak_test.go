@@ -129,7 +129,7 @@ func realStage(t *testing.T) (s *stage, done func()) {
 	}
 	vocab := net.Config().VocabSize
 	s = play(t, "", "", func(o *Options, m *Model) {
-		o.Queue = 6
+		o.Queue, o.Access = 6, nil // the test's own log would be the leak
 		m.Name, m.Aliases = "tiny", nil
 		m.Engine, m.Vocab = Batch{scheduler}, min(vocab, tok.VocabSize())
 	})
