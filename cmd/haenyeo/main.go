@@ -31,6 +31,7 @@ type commandLine struct {
 	Pretrain  pretrainCmd  `cmd:"" group:"create" help:"Train a model, every hyper-parameter a flag."`
 	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
 	BPB       bpbCmd       `cmd:"" name:"bpb" group:"create" help:"Measure bits per byte of text."`
+	Eval      evalCmd      `cmd:"" group:"create" help:"Measure a model on sets of questions, alone or against another."`
 
 	Chat       chatCmd       `cmd:"" group:"run" help:"Talk with a model."`
 	Generate   generateCmd   `cmd:"" group:"run" help:"Continue a text."`

@@ -7,6 +7,7 @@
 //	page.go   Run to report.html; page.html is its template
 //	chart.go  curves as SVG; scale.go their axes; heat.go the maps of expert load
 //	timeline.go where the time of a model that runs goes, a page of its own (timeline.html)
+//	scores.go what models did on sets of questions, a page of its own (scores.html)
 //	card.go   Run to README.md
 //
 // # Caveats

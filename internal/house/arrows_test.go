@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"weights"},
 	{"forward", "objective"},
 	{"optim", "infer", "export"},
-	{"train"},
+	{"train", "eval"},
 	{"create"},
 	{"internal/bench", "serve"},
 	{""}, // the root package
