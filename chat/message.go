@@ -133,4 +133,6 @@ type Options struct {
 
 	// Variables are set for a Jinja template, beside those that every template gets; values are JSON.
 	Variables map[string]json.RawMessage
+
+	complete bool // a Jinja template is not asked to begin an answer: see Reply
 }

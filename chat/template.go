@@ -100,7 +100,7 @@ func (f *Format) runTemplate(conversation []Message, o Options, s shape) (string
 		}
 	}
 	vars := map[string]any{"bos_token": f.bos, "eos_token": f.eos, "tools": nil, "documents": nil,
-		"add_generation_prompt": !conversation[len(conversation)-1].Prefix, "thinking": o.Thinking, "enable_thinking": o.Thinking}
+		"add_generation_prompt": !conversation[len(conversation)-1].Prefix && !o.complete, "thinking": o.Thinking, "enable_thinking": o.Thinking}
 	for name, v := range data {
 		vars[name] = marks.Mark(v, func(depth int, key, text string) bool {
 			return name == "messages" && depth == 1 && key == "role" && slices.Contains(roles, Role(text)) // <|user|>

@@ -90,6 +90,24 @@ func (p *packer) pack(t int) {
 	}
 }
 
+// Pack puts sequences of the given lengths, each of 2 to t+1 tokens, into rows of t+1 by the same rule and
+// returns the sequences of every row. The result depends on nothing else.
+func Pack(lengths []int, t int) (rows [][]int32) {
+	p := packer{pieces: make([]piece, len(lengths))}
+	for i, n := range lengths {
+		p.pieces[i] = piece{n: int32(n), next: -1}
+	}
+	p.pack(t)
+	for _, first := range p.rows {
+		var row []int32
+		for i := first; i >= 0; i = p.pieces[i].next {
+			row = append(row, i)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
 // smallest returns the least room of at least n that some row has left, or -1.
 func (p *packer) smallest(n int) int {
 	w := n / 64

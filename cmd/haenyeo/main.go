@@ -29,6 +29,7 @@ type commandLine struct {
 	Create    createCmd    `cmd:"" group:"create" help:"Make a model from text."`
 	Plan      planCmd      `cmd:"" group:"create" help:"Say what create would do here, before anything is spent."`
 	Pretrain  pretrainCmd  `cmd:"" group:"create" help:"Train a model, every hyper-parameter a flag."`
+	SFT       sftCmd       `cmd:"" name:"sft" group:"create" help:"Train a model further on conversations."`
 	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
 	BPB       bpbCmd       `cmd:"" name:"bpb" group:"create" help:"Measure bits per byte of text."`
 	Eval      evalCmd      `cmd:"" group:"create" help:"Measure a model on sets of questions, alone or against another."`

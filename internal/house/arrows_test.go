@@ -25,6 +25,7 @@ var layers = [][]string{
 	{"forward", "objective"},
 	{"optim", "infer", "export"},
 	{"train", "eval"},
+	{"tune"},
 	{"create"},
 	{"internal/bench", "serve"},
 	{""}, // the root package
@@ -32,7 +33,7 @@ var layers = [][]string{
 }
 
 // engine is ring 0: packages that other programs import for the engine alone.
-var engine = []string{"kernel", "quant", "format/", "tokenizer", "chat", "grammar", "hub", "model", "weights", "forward", "infer", "serve", "optim", "objective", "train", "corpus", "eval/", "export", "create", "task", "internal/"}
+var engine = []string{"kernel", "quant", "format/", "tokenizer", "chat", "grammar", "hub", "model", "weights", "forward", "infer", "serve", "optim", "objective", "train", "tune", "corpus", "eval/", "export", "create", "task", "internal/"}
 
 // outside are parts of ring 0's directories that are not of ring 0: what imports them chooses to link more.
 var outside = []string{"task/sandbox"}
