@@ -7,12 +7,21 @@ import (
 	"github.com/haenyeo/haenyeo/tune"
 )
 
-// SFTRequest says which model to train further on which conversations.
-type SFTRequest = tune.Request
+// TuneRequest says which model to train further on which data.
+type TuneRequest = tune.Request
 
 // SFT trains a model on conversations and leaves it in r.Out. When ctx is cancelled the state is kept there
 // for Resume. An engine is made unless r has one.
-func SFT(ctx context.Context, r SFTRequest) (train.Done, error) {
+func SFT(ctx context.Context, r TuneRequest) (train.Done, error) {
+	return withEngine(r, func(r TuneRequest) (train.Done, error) { return tune.SFT(ctx, r) })
+}
+
+// DPO trains a model on preferences, of strength beta (tune.DefaultBeta), otherwise as SFT.
+func DPO(ctx context.Context, r TuneRequest, beta float64) (train.Done, error) {
+	return withEngine(r, func(r TuneRequest) (train.Done, error) { return tune.DPO(ctx, r, beta) })
+}
+
+func withEngine(r TuneRequest, run func(TuneRequest) (train.Done, error)) (train.Done, error) {
 	if r.Engine == nil {
 		dir := ""
 		if r.Resume {
@@ -25,5 +34,5 @@ func SFT(ctx context.Context, r SFTRequest) (train.Done, error) {
 		defer e.Close()
 		r.Engine = e
 	}
-	return tune.SFT(ctx, r)
+	return run(r)
 }

@@ -30,6 +30,7 @@ type commandLine struct {
 	Plan      planCmd      `cmd:"" group:"create" help:"Say what create would do here, before anything is spent."`
 	Pretrain  pretrainCmd  `cmd:"" group:"create" help:"Train a model, every hyper-parameter a flag."`
 	SFT       sftCmd       `cmd:"" name:"sft" group:"create" help:"Train a model further on conversations."`
+	DPO       dpoCmd       `cmd:"" name:"dpo" group:"create" help:"Train a model to prefer answers to others."`
 	Tokenizer tokenizerCmd `cmd:"" group:"create" help:"Train a tokenizer, or use one."`
 	BPB       bpbCmd       `cmd:"" name:"bpb" group:"create" help:"Measure bits per byte of text."`
 	Eval      evalCmd      `cmd:"" group:"create" help:"Measure a model on sets of questions, alone or against another."`

@@ -73,3 +73,17 @@ func TestSFTRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestDPO(t *testing.T) {
+	data := conversations(t, `{"prompt":"Hello","chosen":"Good day","rejected":"What"}`, `{"prompt":"Who dives?","chosen":"A haenyeo","rejected":"A cat"}`)
+	out := filepath.Join(t.TempDir(), "out")
+	status, stdout, stderr := execute(t, "", "dpo", "../../testdata/talker", "--data", data, "--out", out, "--steps", "2", "--batch", "2", "--json")
+	if status != exitDone || !strings.Contains(stdout, `"stats":{"accuracy":0,"margin":0}`) || !strings.Contains(stdout, `"event":"done"`) {
+		t.Errorf("status %d, %s%s", status, stdout, stderr)
+	}
+	for says, args := range map[string][]string{"beta": {"--data", data, "--beta", "0"}, "rejected: missing": {"--data", conversations(t, `{"prompt":"a","chosen":"b"}`)}} {
+		if status, stdout, stderr := execute(t, "", append([]string{"dpo", "../../testdata/talker"}, args...)...); status == exitDone || stdout != "" || !strings.Contains(stderr, says) {
+			t.Errorf("%q: status %d, %q, %s", args, status, stdout, stderr)
+		}
+	}
+}
