@@ -18,7 +18,7 @@
 // # Rules
 //
 // Prompts, the cut between context and continuation, and scores are those of lm-eval 0.4 (EleutherAI,
-// lm-evaluation-harness), which testdata/lm_eval.py compares with. Where they differ: the examples before questions are
+// lm-evaluation-harness), which testdata/peer_lm_eval.py compares with. Where they differ: the examples before questions are
 // the same for all questions of a set, so that they are read once, and lm-eval draws new ones for each. A score without
 // examples is the same number in both.
 //

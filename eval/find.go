@@ -18,7 +18,7 @@ type File struct{ Name, Path string }
 // split is taken unless the name says another (kobest/copa.dev).
 func Find(dir, name string) ([]File, error) {
 	if info, err := os.Stat(name); err == nil && info.Mode().IsRegular() {
-		return []File{{stem(filepath.Base(name)), name}}, nil
+		return []File{{stem(filepath.ToSlash(filepath.Join(filepath.Base(filepath.Dir(name)), filepath.Base(name)))), name}}, nil // th.test alone says little
 	}
 	if dir == "" {
 		return nil, fmt.Errorf("eval: %q is no file: give the path of one, or --data with the directory of sets that this is the name of", name)
