@@ -13,11 +13,12 @@ import (
 	"github.com/haenyeo/haenyeo/corpus"
 	"github.com/haenyeo/haenyeo/eval"
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
+	"github.com/haenyeo/haenyeo/task"
 )
 
 type evalCmd struct {
 	Model         string   `arg:"" help:"Model directory or .gguf file."`
-	Task          []string `required:"" sep:"none" placeholder:"NAME|FILE" help:"Set of questions: a file of JSON lines, also .zst or .gz, or its name in --data (arc-easy, kobest/copa, xcopa for all its languages). Give it once for each."`
+	Task          []string `required:"" sep:"none" placeholder:"NAME|FILE" help:"Set of questions: a file of JSON lines, also .zst or .gz, or its name in --data (arc-easy, kobest/copa, xcopa for all its languages), or ladder/RUNG of the tasks of grpo. Give it once for each."`
 	Data          string   `placeholder:"DIR" help:"Where the sets of these names are."`
 	Shots         int      `placeholder:"N" help:"Examples before every question. Default: none."`
 	ShotsFrom     string   `placeholder:"NAME|FILE" help:"Draw the examples from this set. Default: from the one that is asked."`
@@ -82,6 +83,14 @@ func (c *evalCmd) Run(a *app) error {
 // load reads all sets before a model is opened: what is wrong with one is known at once.
 func (c *evalCmd) load(a *app) (sets []*eval.Set, shots *eval.Set, err error) {
 	for _, name := range c.Task {
+		if rung, ok := strings.CutPrefix(name, "ladder/"); ok {
+			set, err := rungSet(rung, c.Seed, max(c.Limit, min(c.Limit, 1)*(c.Shots+1)))
+			if err != nil {
+				return nil, nil, err
+			}
+			sets = append(sets, set)
+			continue
+		}
 		files, err := eval.Find(c.Data, name)
 		if err != nil {
 			return nil, nil, err
@@ -106,6 +115,18 @@ func (c *evalCmd) load(a *app) (sets []*eval.Set, shots *eval.Set, err error) {
 	}
 	shots, err = eval.Load(a.ctx, files[0].Name, files[0].Path)
 	return sets, shots, err
+}
+
+// rungSet makes questions of a rung of the ladder, of its held-out ones: 100 without a limit.
+func rungSet(name string, seed uint64, limit int) (*eval.Set, error) {
+	t, err := task.Named(name)
+	if err != nil {
+		return nil, err
+	}
+	if limit == 0 {
+		limit = 100
+	}
+	return eval.FromTask(t, seed, limit)
 }
 
 // contaminated looks for the questions in training data.
