@@ -48,15 +48,15 @@ type Request struct {
 const DefaultSeq = 1024
 
 // Defaults are the options of a run: AdamW without weight decay, a cosine to a tenth of the peak, which is lower for larger
-// models and ten times higher for adapters. Source of the shape: V3's fine-tuning, design of family 19.8.
+// models and five times higher for adapters. The shape is that of V3's fine-tuning (report, section 5.1).
 func Defaults(cfg *model.Config, steps int, lora bool) train.Options {
 	o := train.Defaults(optim.AdamW, steps, cfg)
-	o.LR = 2e-4
+	o.LR = 1e-3
 	if total, _ := cfg.Sizes(); total > 50e6 {
 		o.LR = 2e-5
 	}
 	if lora {
-		o.LR *= 10
+		o.LR *= 5
 		o.MTPLambda = 0
 	}
 	o.Schedule, o.Floor, o.Decay, o.Warmup = optim.Cosine, 0.1, 0, min(100, steps/30)

@@ -33,7 +33,7 @@ type tuning struct {
 	Alpha   *float64 `placeholder:"X" help:"Adapters count Alpha/R times. Default: twice R."`
 	Targets []string `placeholder:"NAME,…" help:"Matrices that get adapters. Default: those of attention, and of the MLP of a model without experts."`
 
-	LR              *float64 `name:"lr" placeholder:"X" help:"Peak learning rate. Default: 2e-4, above 50 million parameters 2e-5; for adapters ten times that."`
+	LR              *float64 `name:"lr" placeholder:"X" help:"Peak learning rate. Default: 1e-3, above 50 million parameters 2e-5; for adapters five times that."`
 	Optimizer       *string  `placeholder:"NAME" help:"adamw or muon. Default: adamw."`
 	DType           *string  `name:"dtype" placeholder:"TYPE" help:"Arithmetic of matrix products: bf16 or f32. Default: bf16."`
 	Schedule        *string  `placeholder:"NAME" help:"wsd, cosine, multistep or constant. Default: cosine."`
@@ -46,7 +46,7 @@ type tuning struct {
 func (sftCmd) Help() string {
 	return "Supervised fine-tuning: the model learns the answers of the assistant, and nothing else, in conversations of three shapes: " +
 		"\"messages\" (OpenAI, with tools and reasoning_content), \"conversations\" (ShareGPT), and \"instruction\" (Alpaca). " +
-		"What it leaves is a whole model; adapters lie beside it in adapter/, in the files of PEFT.\n\n" +
+		"What it leaves is a whole model, stored as float32; adapters lie beside it in adapter/, in the files of PEFT.\n\n" +
 		"Example:\n\n\thaenyeo sft my-model --data talk.jsonl --epochs 3 --lora 16 --out my-chat"
 }
 
