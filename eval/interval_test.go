@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// The numbers are from exact fractions in Python.
+// The numbers are from the formulas, worked out apart in Python.
 func TestWilson(t *testing.T) {
 	for _, c := range []struct {
 		right, n  int

@@ -20,6 +20,9 @@ type Draft struct {
 
 // NewDraft makes an empty draft for at most max tokens. The Net must have been opened with MTP.
 func (n *Net) NewDraft(max int) (*Draft, error) {
+	if n.mtp == nil && n.cfg.NumNextnPredictLayers == 0 {
+		return nil, errors.New("forward: the model has no MTP layer that could guess tokens")
+	}
 	if n.mtp == nil {
 		return nil, errors.New("forward: drafts asked of a model opened without its MTP layer: set Options.MTP")
 	}

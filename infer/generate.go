@@ -56,11 +56,10 @@ type Request struct {
 	pool *pool // of an embedding; nil: none is made
 }
 
-// Decoder gives the text of ids one by one, in whole characters, and at the end what is left.
+// Decoder gives the text of ids one by one, in whole characters. A character that an answer ends within is never given.
 // *tokenizer.Stream is one.
 type Decoder interface {
 	Push(id int32) string
-	Flush() string
 }
 
 // Result is a finished completion. With an error from Generate it holds what was made until then.

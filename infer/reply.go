@@ -78,7 +78,7 @@ func (a *reply) take(logits []float32) (id int32, err error) {
 func (a *reply) finish(why FinishReason) (err error) {
 	a.done = true
 	if a.req.Text != nil {
-		err = a.show(a.out.add(a.req.Text.Flush()) + a.out.end())
+		err = a.show(a.out.end())
 	}
 	if a.r.FinishReason = why; a.out.stopped {
 		a.r.FinishReason, a.r.Stopped = FinishStop, a.out.by

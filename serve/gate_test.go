@@ -162,9 +162,9 @@ func TestMetrics(t *testing.T) {
 	}
 	named := map[string]bool{}
 	for _, line := range strings.Split(strings.TrimSuffix(text, "\n"), "\n") {
-		name, _, _ := strings.Cut(line, "{")
 		if strings.HasPrefix(line, "# TYPE ") {
-			if name = strings.Fields(line)[2]; named[name] {
+			name := strings.Fields(line)[2]
+			if named[name] {
 				t.Errorf("%s stands twice", name)
 			}
 			named[name] = true

@@ -53,11 +53,11 @@ func textMethod(name string) method {
 			hi := lo + len(by)
 			switch {
 			case lo < 0 && name == "partition":
-				lo, hi, sep = len(t.plain), len(t.plain), ""
+				lo, hi = len(t.plain), len(t.plain)
 			case lo < 0:
-				lo, hi, sep = 0, 0, ""
+				lo, hi = 0, 0
 			}
-			return &tuple{[]value{like(self, t.cut(0, lo)), like(self, sep), like(self, t.cut(hi, len(t.plain)))}}
+			return &tuple{[]value{like(self, t.cut(0, lo)), like(self, t.cut(lo, hi)), like(self, t.cut(hi, len(t.plain)))}}
 		}
 	case "startswith", "endswith":
 		has := strings.HasPrefix

@@ -27,7 +27,7 @@ func TestLoad(t *testing.T) {
 		prompts[q.Messages[0].Content] = true
 		mu.Unlock()
 		if n == 5 {
-			http.Error(w, "busy", 429)
+			http.Error(w, "busy", http.StatusTooManyRequests)
 			return
 		}
 		io.WriteString(w, ": keep-alive\n\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n")
