@@ -192,6 +192,30 @@ func TestTokenFileDamage(t *testing.T) {
 	}
 }
 
+// A file of tokens that another program cuts while it is mapped is an error, not the end of the program.
+func TestTokenFileCutWhileMapped(t *testing.T) {
+	opt := byteOptions()
+	opt.Path = filepath.Join(t.TempDir(), "tokens.bin")
+	tok := tokenise(t, texts(4000, 50), opt)
+	defer tok.Close()
+	s, err := NewSampler(tok, SamplerOptions{B: 8, T: 64, Seed: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(opt.Path, 0); err != nil {
+		t.Skipf("a mapped file cannot be cut here: %v", err)
+	}
+	b := NewBatch(8, 64)
+	for range 100 {
+		if err = s.Next(b); err != nil {
+			break
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "became shorter") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A token file is taken again where it holds what would be written, and made again where it does not.
 func TestTokenFileIsFoundAgain(t *testing.T) {
 	docs := texts(40, 50)

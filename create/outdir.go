@@ -138,7 +138,7 @@ func (rec *record) agrees(r *Request) error {
 		return differs("a vocabulary of", p.config.VocabSize, r.Vocab)
 	case (r.Seed > 0 || r.SeedGiven) && r.Seed != was.Seed:
 		return differs("seed", was.Seed, r.Seed)
-	case !r.Mixture.Even() && !r.Mixture.Equal(was.Mixture):
+	case (!r.Mixture.Even() || r.Mixture.Temperature != 0) && !r.Mixture.Equal(was.Mixture):
 		return differs("the mixture", strconv.Quote(was.Mixture.String()), strconv.Quote(r.Mixture.String()))
 	case r.Config != nil:
 		return fmt.Errorf("create: the run in %q has its configuration: leave --config out to resume it", r.Out)

@@ -19,6 +19,9 @@ import (
 func Vacant(dir string) (vacant bool, other string, err error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(dir); err == nil {
+			return false, "", fmt.Errorf("%q is a link that leads nowhere: make what it names, or choose another --out", dir)
+		}
 		return true, "", nil
 	}
 	if err != nil {
@@ -102,6 +105,9 @@ func (r *run) sameLog() error {
 	if was, ok := events[0].(Plan); ok {
 		if d := was.Options.difference(r.opt, was.Batch, r.Plan.Batch, was.Seq, r.Plan.Seq); d != "" {
 			return fmt.Errorf("train: the run in %q was begun with other options: %s; choose another --out for a new run", r.Dir, d)
+		}
+		if was.Data != "" && was.Data != r.Plan.Data {
+			return fmt.Errorf("train: the data has changed since the run in %q was begun: bring back the files, and mix them (--mix) as they were, or choose another --out", r.Dir)
 		}
 		if was.Params != r.Plan.Params {
 			return fmt.Errorf("train: the run in %q was begun with a model of %d parameters, not %d: choose another --out for a new run", r.Dir, was.Params, r.Plan.Params)

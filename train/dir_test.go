@@ -89,6 +89,12 @@ func TestVacant(t *testing.T) {
 	if ok, _, err := Vacant(filepath.Join(dir, "none")); !ok || err != nil {
 		t.Error(err)
 	}
+	lost := filepath.Join(dir, "lost")
+	if err := os.Symlink(filepath.Join("nowhere", "deep"), lost); err == nil { // Windows may refuse
+		if _, _, err := Vacant(lost); err == nil || !strings.Contains(err.Error(), "leads nowhere") {
+			t.Errorf("a link to nothing: %v", err)
+		}
+	}
 	if _, _, err := Vacant(filepath.Join(dir, LogName)); err == nil {
 		t.Error("a file is a directory")
 	}
@@ -238,5 +244,29 @@ func TestMemoryOfImpossibleBatches(t *testing.T) {
 	small, large := Memory(c, 16, 256), Memory(c, 1e6, 1e6)
 	if small < 1<<18 || small > 1<<27 || large < 1<<40 || Memory(c, math.MaxInt, math.MaxInt) < large {
 		t.Errorf("%d, %d", small, large)
+	}
+}
+
+// A run that was killed before its first checkpoint goes on with its own data only: the log says what it is trained on.
+func TestLogKnowsItsData(t *testing.T) {
+	dir := t.TempDir()
+	job, _ := fakeJob(t, dir)
+	job.Emit = func(e Event) {
+		if s, ok := e.(Step); ok && s.Step == 3 {
+			panic("killed")
+		}
+	}
+	func() {
+		defer func() { recover() }()
+		Run(context.Background(), job)
+	}()
+	job, _ = fakeJob(t, dir)
+	job.Source = &fakeSource{name: " changed"}
+	if _, err := Run(context.Background(), job); err == nil || !strings.Contains(err.Error(), "the data has changed") {
+		t.Errorf("other data: %v", err)
+	}
+	job, _ = fakeJob(t, dir)
+	if _, err := Run(context.Background(), job); err != nil {
+		t.Errorf("its own data: %v", err)
 	}
 }

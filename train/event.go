@@ -31,6 +31,7 @@ type Plan struct {
 	Mixture   string  `json:"mixture,omitempty"` // of languages and sources, in words; "": as the data has them
 	Waste     float64 `json:"waste,omitempty"`   // share of the positions of rows that predict nothing; known when the text is packed
 	Quality   string  `json:"quality,omitempty"` // what to expect, in words
+	Data      string  `json:"data,omitempty"`    // Source.Fingerprint, set by Run
 	Options   Options `json:"options"`
 }
 

@@ -224,7 +224,7 @@ func (r *run) begin() error {
 			return err
 		}
 	}
-	r.Plan.Options, r.Plan.Steps = r.opt, r.opt.Steps
+	r.Plan.Options, r.Plan.Steps, r.Plan.Data = r.opt, r.opt.Steps, r.Source.Fingerprint()
 	if resumed {
 		r.compareTier()
 	} else {
