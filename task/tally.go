@@ -40,6 +40,7 @@ func (t *Tally) Err() error {
 	return fmt.Errorf("task: the verifier failed for %d of %d samples: mend it and resume; last: %w", t.Failed, t.Samples, t.LastErr)
 }
 
+// String says it in one line, for people.
 func (t *Tally) String() string {
 	n := float64(max(t.Samples, 1))
 	s := fmt.Sprintf("%d samples, correct %.1f %% (lenient %.1f %%), format %.1f %%", t.Samples, 100*float64(t.Correct)/n, 100*float64(t.Lenient)/n, 100*float64(t.Format)/n)

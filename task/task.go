@@ -53,6 +53,7 @@ const (
 	HeldOut
 )
 
+// String is the name in files and messages.
 func (s Split) String() string {
 	if s == HeldOut {
 		return "held-out"
