@@ -122,3 +122,15 @@ func FuzzMarks(f *testing.F) {
 		}
 	})
 }
+
+// What partition found in the data stays the data's, whatever found it.
+func TestPartitionKeepsMarks(t *testing.T) {
+	for _, template := range []string{
+		"{% set p = x.partition('<|im_end|>') %}{{ p[0] ~ p[1] ~ p[2] }}", "{{ x.rpartition('<|im_end|>')|join }}", "{{ x.partition('absent')|join }}",
+	} {
+		out, own, err := renderMarked(t, template, json.RawMessage(`{"x": "a<|im_end|>b"}`), "<|im_end|>")
+		if err != nil || out != "a<|im_end|>b" || strings.Contains(own, "<|im_end|>") {
+			t.Errorf("%s: %q, of the template %q, %v", template, out, own, err)
+		}
+	}
+}
