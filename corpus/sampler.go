@@ -11,11 +11,12 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"math"
 	"math/bits"
 	"runtime/debug"
+
+	"github.com/haenyeo/haenyeo/internal/mmap"
 )
 
 // SamplerOptions of a Sampler.
@@ -135,7 +136,13 @@ func (s *Sampler) prepare(epoch int64) {
 // Next fills b, which NewBatch made for B and T. Rows left over at the end of an epoch begin a
 // batch that the next epoch completes.
 func (s *Sampler) Next(b *Batch) (err error) {
-	defer catchCut(debug.SetPanicOnFault(true), &err)
+	before := debug.SetPanicOnFault(true)
+	defer func() {
+		debug.SetPanicOnFault(before)
+		if v := recover(); v != nil {
+			err = mmap.Fault(v, s.tokens.lost)
+		}
+	}()
 	if b.B != s.opt.B || b.T != s.opt.T {
 		return fmt.Errorf("corpus: a batch of %d×%d for a sampler of %d×%d", b.B, b.T, s.opt.B, s.opt.T)
 	}
@@ -148,20 +155,6 @@ func (s *Sampler) Next(b *Batch) (err error) {
 		s.at++
 	}
 	return nil
-}
-
-// catchCut ends a call that reads mapped tokens: the panic of a page that is gone becomes an error. before is what
-// debug.SetPanicOnFault(true) returned.
-func catchCut(before bool, err *error) {
-	debug.SetPanicOnFault(before)
-	v := recover()
-	if v == nil {
-		return
-	}
-	if _, fault := v.(interface{ Addr() uintptr }); !fault {
-		panic(v)
-	}
-	*err = errors.New("corpus: the file of tokens became shorter while it was read, or its disk failed: begin the run again with --resume")
 }
 
 // State says where Next will go on.

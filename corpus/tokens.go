@@ -7,11 +7,13 @@ package corpus
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
 	"runtime"
 	"sync"
+	"unsafe"
 )
 
 // TokenOptions says how to tokenise. Encode, Vocab and one of BOS and EOS are required.
@@ -365,6 +367,16 @@ func (t *Tokens) span(i int) (from, to int64) {
 		from = t.docs[i-1].end
 	}
 	return from, t.docs[i].end
+}
+
+// lost is the error of a page of tokens that is gone, nil where addr is none of theirs.
+func (t *Tokens) lost(addr uintptr) error {
+	for _, c := range t.chunks {
+		if first := uintptr(unsafe.Pointer(unsafe.SliceData(c))); first <= addr && addr < first+uintptr(len(c)) {
+			return errors.New("corpus: the file of tokens became shorter while it was read, or its disk failed: begin the run again with --resume")
+		}
+	}
+	return nil
 }
 
 // read copies tokens from a position on.

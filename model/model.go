@@ -169,20 +169,13 @@ func (m *Model) ClearGrads() {
 }
 
 // ExpertLoads returns, for every MoE layer (the MTP block last), how many tokens LossGrad has sent to
-// each expert since ResetLoads or UpdateBias. The slices are the model's own.
+// each expert since UpdateBias. The slices are the model's own.
 func (m *Model) ExpertLoads() [][]int64 {
 	loads := make([][]int64, len(m.routers))
 	for i, r := range m.routers {
 		loads[i] = r.loads
 	}
 	return loads
-}
-
-// ResetLoads forgets the loads.
-func (m *Model) ResetLoads() {
-	for _, r := range m.routers {
-		clear(r.loads)
-	}
 }
 
 // UpdateBias moves the correction bias of every expert by gamma towards equal loads, then forgets the

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/haenyeo/haenyeo/format/gguf"
+	"github.com/haenyeo/haenyeo/internal/mmap"
 	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/model"
 )
@@ -51,14 +52,11 @@ func guard(path string, f func() error) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer func() {
 		debug.SetPanicOnFault(before)
-		v := recover()
-		if v == nil {
-			return
+		if v := recover(); v != nil {
+			err = mmap.Fault(v, func(uintptr) error {
+				return fmt.Errorf("weights: %q became shorter while it was read, or its disk failed: wait until it is complete, and open it again", path)
+			})
 		}
-		if _, fault := v.(interface{ Addr() uintptr }); !fault {
-			panic(v)
-		}
-		err = fmt.Errorf("weights: %q became shorter while it was read, or its disk failed: wait until it is complete, and open it again", path)
 	}()
 	return f()
 }
@@ -203,19 +201,8 @@ func (s *Source) FaultError(addr uintptr) error {
 // an error. Use it with defer; before is what debug.SetPanicOnFault(true) returned.
 func (s *Source) CatchFault(before bool, err *error) {
 	debug.SetPanicOnFault(before)
-	v := recover()
-	if v == nil {
-		return
-	}
-	fault, ok := v.(interface {
-		error
-		Addr() uintptr
-	})
-	if !ok {
-		panic(v)
-	}
-	if *err = s.FaultError(fault.Addr()); *err == nil {
-		panic(v) // not of a file: a defect of this program
+	if v := recover(); v != nil {
+		*err = mmap.Fault(v, s.FaultError)
 	}
 }
 
