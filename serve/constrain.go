@@ -63,7 +63,7 @@ func (p *prepared) grammarKey() [sha256.Size]byte {
 		Choices, StrictTools          []string
 		Tools                         []tool
 		Must, OneCall, Thinks, IsText bool
-	}{StrictTools: p.strict, Must: p.must, OneCall: p.oneCall, Thinks: p.inThought(), IsText: p.prompt == nil}
+	}{StrictTools: p.strict, Must: p.must, OneCall: p.oneCall, Thinks: p.within, IsText: p.prompt == nil}
 	if s := p.shape; s != nil {
 		key.Object, key.Strict, key.Schema, key.Grammar, key.Pattern, key.Choices = s.object, s.strict, string(s.schema), s.grammar, s.pattern, s.choices
 	}
@@ -76,9 +76,6 @@ func (p *prepared) grammarKey() [sha256.Size]byte {
 	}
 	return sha256.Sum256(encode(key))
 }
-
-// inThought says whether the answer begins within reasoning.
-func (p *prepared) inThought() bool { return p.prompt != nil && p.model.Format.Thinks(p.prompt) }
 
 // compile makes the grammar of the answer.
 func (p *prepared) compile() (*grammar.Masker, error) {
@@ -111,9 +108,9 @@ func (p *prepared) afterThought(answer *grammar.Grammar) (*grammar.Grammar, erro
 	thought := b.free(thinkEnd)
 	thinks := b.sequence(thought, b.written(thinkEnd), b.newlines(), answer)
 	switch {
-	case p.inThought() && p.shape == nil && !p.must: // the model may leave it at the thought
+	case p.within && p.shape == nil && !p.must: // the model may leave it at the thought
 		answer = b.either(thinks, thought)
-	case p.inThought():
+	case p.within:
 		answer = thinks
 	case p.model.Format.Name() == "jinja" && p.model.isControl(thinkBegin):
 		answer = b.either(answer, b.sequence(grammar.Control(thinkBegin), thinks))

@@ -34,6 +34,7 @@ type prepared struct {
 	model  *Model
 	prompt []chat.Segment // of a conversation, nil of a text
 	thinks bool           // reasoning is expected first
+	within bool           // prompt ends within reasoning
 	ask    infer.Request
 
 	masker  *grammar.Masker // of the answer, nil: it is free
@@ -193,7 +194,7 @@ func (p *prepared) encode(s *Server) ([]int32, error) {
 	if err != nil {
 		return nil, fail(malformed, "messages", "%v", err)
 	}
-	p.prompt = prompt
+	p.prompt, p.within = prompt, m.Format.Thinks(prompt)
 	return chat.Encode(m.Tokenizer, prompt), nil
 }
 

@@ -124,7 +124,7 @@ func (r *reader) content(text string) error {
 }
 
 func (r *reader) show(text string) {
-	if r.usage.reasoning > 0 || r.inThought() {
+	if r.usage.reasoning > 0 || r.within {
 		text = r.trim(text)
 	}
 	if text != "" {
