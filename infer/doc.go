@@ -13,7 +13,7 @@
 //     softmax(logits/temperature), with the next number of the seed (sample.go, select.go).
 //  4. An end id stops here, unseen. Any other is kept, with its log-probability where asked for (logprob.go).
 //  5. The Decoder, a tokenizer.Stream, gives the whole characters that the id completes; often none.
-//  6. stopper.add looks for a stop text across the borders of tokens and hands on what can no longer become part of one
+//  6. Stopper.Add looks for a stop text across the borders of tokens and hands on what can no longer become part of one
 //     (stop.go); emit receives it. At the end finish hands on what was held back.
 //  7. Unless a limit is reached, decode feeds this one id to the Stepper, and the path begins again at 2. The last id of
 //     an answer is not fed: the context holds all but it, and the next Rewind finds them there.

@@ -265,17 +265,17 @@ func FuzzStopCuts(f *testing.F) {
 		if stop == "" {
 			t.Skip("Generate refuses an empty stop text")
 		}
-		whole := stopper{stop: []string{stop}}
-		want := whole.add(text) + whole.end()
+		whole := Stopper{Texts: []string{stop}}
+		want := whole.Add(text) + whole.End()
 
-		cut := stopper{stop: []string{stop}}
+		cut := Stopper{Texts: []string{stop}}
 		var got string
 		for rest := text; rest != ""; cuts = cuts>>3 | cuts<<61 {
 			n := min(len(rest), 1+int(cuts&7))
-			got += cut.add(rest[:n])
+			got += cut.Add(rest[:n])
 			rest = rest[n:]
 		}
-		got += cut.end()
+		got += cut.End()
 		if got != want {
 			t.Errorf("cut: %q, whole: %q", got, want)
 		}

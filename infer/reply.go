@@ -13,7 +13,7 @@ import (
 type reply struct {
 	req    *Request
 	sample *sampler
-	out    stopper
+	out    Stopper
 	text   strings.Builder
 	emit   func(text string) error // nil: nobody listens
 	limit  int                     // of ids
@@ -23,7 +23,7 @@ type reply struct {
 
 // newReply begins an answer to a valid request. It may be done at once, when nothing may be generated.
 func newReply(req *Request, emit func(text string) error) (*reply, error) {
-	a := &reply{req: req, out: stopper{stop: req.Stop}, emit: emit, limit: req.limit(), r: Result{Tokens: []int32{}}}
+	a := &reply{req: req, out: Stopper{Texts: req.Stop}, emit: emit, limit: req.limit(), r: Result{Tokens: []int32{}}}
 	if a.limit == 0 {
 		return a, a.finish(FinishLength)
 	}
@@ -61,10 +61,10 @@ func (a *reply) take(logits []float32) (id int32, err error) {
 		a.req.Token(p)
 	}
 	if a.req.Text != nil {
-		if err := a.show(a.out.add(a.req.Text.Push(id))); err != nil {
+		if err := a.show(a.out.Add(a.req.Text.Push(id))); err != nil {
 			return id, err
 		}
-		if a.out.stopped {
+		if a.out.By != "" {
 			return id, a.finish(FinishStop)
 		}
 	}
@@ -78,10 +78,10 @@ func (a *reply) take(logits []float32) (id int32, err error) {
 func (a *reply) finish(why FinishReason) (err error) {
 	a.done = true
 	if a.req.Text != nil {
-		err = a.show(a.out.end())
+		err = a.show(a.out.End())
 	}
-	if a.r.FinishReason = why; a.out.stopped {
-		a.r.FinishReason, a.r.Stopped = FinishStop, a.out.by
+	if a.r.FinishReason = why; a.out.By != "" {
+		a.r.FinishReason, a.r.Stopped = FinishStop, a.out.By
 	}
 	return err
 }

@@ -4,43 +4,42 @@ package infer
 
 import "strings"
 
-// stopper releases text once it is certain that no stop text begins in it.
-type stopper struct {
-	stop    []string
-	held    string // may be the beginning of a stop text
-	stopped bool
-	by      string // the stop text that was found first
+// Stopper releases text once it is certain that no stop text begins in it.
+type Stopper struct {
+	Texts []string // none of them is empty
+	By    string   // the stop text that was found first; "" until then
+	held  string   // may be the beginning of a stop text
 }
 
-// add takes more text and returns what is certain. After a stop text nothing comes any more.
-func (s *stopper) add(text string) string {
-	if s.stopped {
+// Add takes more text and returns what is certain. After a stop text nothing comes any more.
+func (s *Stopper) Add(text string) string {
+	if s.By != "" {
 		return ""
 	}
-	if len(s.stop) == 0 {
+	if len(s.Texts) == 0 {
 		return text
 	}
 	s.held += text
 	first := -1
-	for _, stop := range s.stop {
+	for _, stop := range s.Texts {
 		if i := strings.Index(s.held, stop); i >= 0 && (first < 0 || i < first) {
-			first, s.by = i, stop
+			first, s.By = i, stop
 		}
 	}
 	if first >= 0 {
-		text, s.held, s.stopped = s.held[:first], "", true
+		text, s.held = s.held[:first], ""
 		return text
 	}
 	keep := 0
-	for _, stop := range s.stop {
+	for _, stop := range s.Texts {
 		keep = max(keep, overlap(s.held, stop))
 	}
 	text, s.held = s.held[:len(s.held)-keep], s.held[len(s.held)-keep:]
 	return text
 }
 
-// end returns what was held back: generation is over, so nothing can complete it.
-func (s *stopper) end() string {
+// End returns what was held back: generation is over, so nothing can complete it.
+func (s *Stopper) End() string {
 	text := s.held
 	s.held = ""
 	return text

@@ -9,6 +9,9 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/haenyeo/haenyeo/grammar"
+	"github.com/haenyeo/haenyeo/infer"
 )
 
 // job makes the answers to one request.
@@ -87,7 +90,7 @@ var (
 
 // answer makes one choice.
 func (j *job) answer(ctx context.Context, choice int) error {
-	r := &reader{job: j, choice: choice, stop: stopper{texts: j.stop}, began: j.prompt == nil}
+	r := &reader{job: j, choice: choice, stop: infer.Stopper{Texts: j.stop}, began: j.prompt == nil}
 	r.usage.prompt = len(j.ask.Tokens)
 	if j.prompt != nil {
 		r.parser = j.model.Format.Parser(j.prompt)
@@ -98,10 +101,8 @@ func (j *job) answer(ctx context.Context, choice int) error {
 	q.Token = r.token
 	q.Progress = r.progress
 	defer r.bill()
-	matcher, allowed := j.allowed()
-	if allowed != nil {
-		q.Allowed = allowed
-	}
+	var matcher *grammar.Matcher
+	matcher, q.Allowed = j.allowed()
 	result, err := j.model.Engine.Generate(ctx, q, r.text)
 	r.usage.reused = result.Reused
 	switch {

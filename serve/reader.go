@@ -16,11 +16,11 @@ import (
 type reader struct {
 	*job
 	choice  int
-	parser  *chat.Parser // nil for a text
-	stop    stopper      // of the content
-	told    bool         // that it started
-	began   bool         // reasoning, or the content after it, has more than the newlines that templates leave
-	after   bool         // there was reasoning
+	parser  *chat.Parser  // nil for a text
+	stop    infer.Stopper // of the content: the same words in the reasoning, or in the arguments of a call, end nothing
+	told    bool          // that it started
+	began   bool          // reasoning, or the content after it, has more than the newlines that templates leave
+	after   bool          // there was reasoning
 	pending []infer.TokenLogprob
 	waiting int // tokens whose text was not seen yet
 	calls   []string
@@ -66,7 +66,7 @@ func (r *reader) close() error {
 			return err
 		}
 	}
-	r.show(r.stop.rest())
+	r.show(r.stop.End())
 	return nil
 }
 
@@ -91,7 +91,7 @@ func (r *reader) read(events []chat.Event) error {
 		r.waiting, r.pending = 0, nil
 		switch e.Kind {
 		case chat.CallStart:
-			r.show(r.stop.rest())
+			r.show(r.stop.End())
 			r.calls = append(r.calls, "call_"+random(12))
 			r.put(event{kind: callStart, text: e.Text, call: e.Index, id: r.calls[e.Index]})
 		case chat.CallArguments:
@@ -115,9 +115,8 @@ func (r *reader) content(text string) error {
 	if len(r.calls) > 0 {
 		r.began = true
 	}
-	text, ended := r.stop.add(text)
-	r.show(text)
-	if ended {
+	r.show(r.stop.Add(text))
+	if r.stop.By != "" {
 		return errStopText
 	}
 	return nil
@@ -160,13 +159,13 @@ func (r *reader) put(e event) {
 }
 
 func (r *reader) finish(why finish) {
-	if why == finishStop && len(r.calls) > 0 && r.stop.by == "" {
+	if why == finishStop && len(r.calls) > 0 && r.stop.By == "" {
 		why = finishCalls
 	}
 	r.server.remembered.add(r.calls, r.thought.String())
 	r.bill()
 	r.server.metrics.answered(r.model.Name, why, r.usage, r.job.began, r.first, r.last)
-	r.put(event{kind: finished, finish: why, stopped: r.stop.by, usage: r.usage})
+	r.put(event{kind: finished, finish: why, stopped: r.stop.By, usage: r.usage})
 }
 
 // bill puts the tokens on the account of the key, once.
