@@ -59,9 +59,14 @@ func NewVocabulary(size int, bytesOf func(id int32) []byte, control func(id int3
 	return v
 }
 
-// OfTokenizer is the vocabulary of a tokenizer. All its added tokens are control tokens.
+// OfTokenizer is the vocabulary of a tokenizer. Added tokens are control tokens, but for harmless ones: those that are
+// letters, as some tokenizers have them, are text.
 func OfTokenizer(t *tokenizer.Tokenizer) *Vocabulary {
-	return NewVocabulary(t.VocabSize(), t.TokenBytes, func(id int32) bool { return t.TokenType(id) != tokenizer.Normal })
+	harmless := map[int32]bool{}
+	for _, a := range t.AddedTokens() {
+		harmless[a.ID] = a.Harmless()
+	}
+	return NewVocabulary(t.VocabSize(), t.TokenBytes, func(id int32) bool { return t.TokenType(id) != tokenizer.Normal && !harmless[id] })
 }
 
 // build makes the tree of ids, which are sorted by what they are spelled as.

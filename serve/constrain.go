@@ -234,19 +234,9 @@ func (k *maskers) get(key [sha256.Size]byte, compile func() (*grammar.Masker, er
 	return masker, nil
 }
 
-// vocabulary is the tokens as grammars see them. Added tokens that are letters, as some tokenizers have them, are text.
+// vocabulary is the tokens as grammars see them.
 func (m *Model) vocabulary() *grammar.Vocabulary {
-	m.grammars.vocabulary.Do(func() {
-		t := m.Tokenizer
-		controls := map[int32]bool{}
-		for _, a := range t.AddedTokens() {
-			controls[a.ID] = !a.Harmless()
-		}
-		m.grammars.words = grammar.NewVocabulary(t.VocabSize(), t.TokenBytes, func(id int32) bool {
-			harmful, added := controls[id]
-			return harmful || !added && t.TokenType(id) == tokenizer.Control
-		})
-	})
+	m.grammars.vocabulary.Do(func() { m.grammars.words = grammar.OfTokenizer(m.Tokenizer) })
 	return m.grammars.words
 }
 
