@@ -106,17 +106,11 @@ func (x *exchange) embed(m *Model, raw json.RawMessage, dimensions int) (list []
 	if err := x.spend(); err != nil {
 		return nil, 0, err
 	}
-	ctx := x.request.Context()
-	if limit := x.server.options.Deadline; limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, fail(late, "", "the answer took longer than the %v that this server allows", limit))
-		defer cancel()
-	}
-	if err := m.gate.enter(ctx, x.client, x.priority); err != nil {
+	ctx, leave, err := x.server.enter(x.request.Context(), m, x.client, x.priority)
+	if err != nil {
 		return nil, 0, err
 	}
-	began := time.Now()
-	defer func() { m.gate.leave(x.client, time.Since(began)) }()
+	defer leave()
 	for _, input := range inputs {
 		vector, err := e.Embed(ctx, input)
 		if err != nil {

@@ -61,25 +61,38 @@ func (j *job) run(ctx context.Context) (err error) {
 			j.server.log.Error("a request failed", "model", j.model.Name, "why", err)
 		}
 	}()
-	if limit := j.server.options.Deadline; limit > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, fail(late, "", "the answer took longer than the %v that this server allows", limit))
-		defer cancel()
-	}
-	if err := j.model.gate.enter(ctx, j.client, j.priority); err != nil {
+	inTime, leave, err := j.server.enter(ctx, j.model, j.client, j.priority)
+	if err != nil {
 		return err
 	}
-	began := time.Now()
-	defer func() { j.model.gate.leave(j.client, time.Since(began)) }()
+	defer leave()
 	for choice := range max(1, j.n) {
-		if err := j.answer(ctx, choice); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
+		if err := j.answer(inTime, choice); err != nil {
+			if inTime.Err() != nil {
+				return context.Cause(inTime)
 			}
 			return err
 		}
 	}
 	return nil
+}
+
+// enter waits for a place at a model. The context that it gives ends when the answer took too long; leave gives the place
+// back.
+func (s *Server) enter(ctx context.Context, m *Model, client string, priority int) (inTime context.Context, leave func(), err error) {
+	inTime, cancel := ctx, func() {}
+	if limit := s.options.Deadline; limit > 0 {
+		inTime, cancel = context.WithTimeoutCause(ctx, limit, fail(late, "", "the answer took longer than the %v that this server allows", limit))
+	}
+	if err := m.gate.enter(inTime, client, priority); err != nil {
+		cancel()
+		return nil, nil, err
+	}
+	began := time.Now()
+	return inTime, func() {
+		m.gate.leave(client, time.Since(began))
+		cancel()
+	}, nil
 }
 
 // Reasons of this package to end an answer.
