@@ -71,10 +71,7 @@ func (t *hyperTask) Do(_, i int) {
 func (t *hyperTask) token(r int) {
 	h, s := t.h, t.h.streams
 	mix := t.mix[r*h.fn.N:][:h.fn.N]
-	var bad float32 // 0, or NaN where a logit is not finite: a sigmoid would make a number of it
-	for _, z := range mix {
-		bad += z - z
-	}
+	bad := taint(mix) // a sigmoid would make a number of what is not finite
 	for j := range s {
 		t.m.pre[r*s+j] = sigmoid(mix[j]*h.scale[0]+h.base[j]) + h.eps + bad
 		t.m.preRow[r*s+j] = int32(r*s + j)

@@ -142,14 +142,18 @@ func (p *pass) begin(n *Net, spans []span) {
 //	x [n,width]
 func (p *pass) spoil(x []float32, width int) {
 	for r := range p.n {
-		var s float32
-		for _, v := range x[r*width:][:width] {
-			s += v - v
-		}
-		if s != s {
+		if s := taint(x[r*width:][:width]); s != s {
 			p.stream[r*(len(p.stream)/p.n)] = s
 		}
 	}
+}
+
+// taint is 0 where x is finite, else NaN: x − x is, and a sum keeps it.
+func taint(x []float32) (s float32) {
+	for _, v := range x {
+		s += v - v
+	}
+	return s
 }
 
 // fail keeps the first error of a walk, which ends behind the layer.

@@ -104,10 +104,7 @@ func (t *routerTask) Do(_, i int) {
 		t.weights(s, t.ids[i*r.k:][:r.k], t.w[i*r.k:][:r.k])
 		return
 	}
-	var bad float32 // 0, or NaN where a logit is not finite: a sigmoid would make a number of it
-	for _, z := range s {
-		bad += z - z
-	}
+	bad := taint(s) // a sigmoid would make a number of what is not finite
 	r.score(s)
 	s[0] += bad
 	a := t.biased[i*r.e:][:r.e]
@@ -121,10 +118,7 @@ func (t *routerTask) Do(_, i int) {
 }
 
 func (t *routerTask) weights(s []float32, ids []int32, w []float32) {
-	var sum float32
-	for _, v := range s {
-		sum += v - v // 0, or NaN where a score is none: an expert that comparing passed over must not go unnoticed
-	}
+	sum := taint(s) // an expert that comparing passed over must not go unnoticed
 	for j, id := range ids {
 		w[j] = s[id]
 		sum += s[id]
