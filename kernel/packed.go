@@ -236,11 +236,9 @@ func (e *Engine) decodeRow(dst []float32, b []byte, t quant.Type) {
 	if len(dst) == 0 {
 		return
 	}
-	if int(t) < len(e.direct) {
-		if d := &e.direct[t]; d.decode != nil && len(dst)%d.weights == 0 {
-			d.decodeBlocks(dst, b, nil, len(dst)/d.weights)
-			return
-		}
+	if d := e.directFor(t); d != nil && len(dst)%d.weights == 0 {
+		d.decodeBlocks(dst, b, nil, len(dst)/d.weights)
+		return
 	}
 	if err := quant.Decode(dst, b, t); err != nil {
 		panic("kernel: packed vectors: " + err.Error()) // only a programmer chooses type and lengths
@@ -254,14 +252,14 @@ var unscaled = [4]byte{0, 0, 0x80, 0x3f} // 1 as float32
 func (e *Engine) decodeCodes(dst []float32, f *Form, b []byte) {
 	codes, scales := b[:f.codeBytes()], b[f.codeBytes():]
 	if f.Codes == E2M1x32 {
-		if d := e.coded(directE2M1); d != nil {
+		if d := e.directFor(directE2M1); d != nil {
 			d.decodeBlocks(dst, codes, scales, len(dst)/d.weights)
 			return
 		}
 		quant.DecodeFP4(dst, codes, scales[:len(dst)/32])
 		return
 	}
-	d := e.coded(directE4M3)
+	d := e.directFor(directE4M3)
 	if d == nil {
 		quant.DecodeFP8(dst, codes, scales, f.block())
 		return
@@ -276,14 +274,6 @@ func (e *Engine) decodeCodes(dst []float32, f *Form, b []byte) {
 		e.vec.scale(y, y, quant.FromE8M0(scales[i/f.block()]))
 	}
 	quant.DecodeFP8(dst[whole:], codes[whole:], scales[whole/f.block():], f.block())
-}
-
-// coded is a kernel on codes without a quant.Type, nil where there is none.
-func (e *Engine) coded(t quant.Type) *direct {
-	if int(t) >= len(e.direct) || e.direct[t].decode == nil {
-		return nil
-	}
-	return &e.direct[t]
 }
 
 // UnpackVectors decodes n rows of v, which have one vector each, from row at on to dst [n,v.Stride()].

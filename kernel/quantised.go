@@ -73,10 +73,15 @@ func (e *Engine) directOf(w *Stored) *direct {
 			return nil
 		}
 	}
-	if int(typ) >= len(e.direct) || e.direct[typ].dot == nil {
+	return e.directFor(typ)
+}
+
+// directFor is the kernels of a type, nil where there are none.
+func (e *Engine) directFor(t quant.Type) *direct {
+	if int(t) >= len(e.direct) || e.direct[t].dot == nil {
 		return nil
 	}
-	return &e.direct[typ]
+	return &e.direct[t]
 }
 
 // place points a at rows [lo,hi) of w, or at fewer of them, and returns where they end. The number of
