@@ -108,13 +108,7 @@ func (q *quantGen) quarters(codes int, table func(r, scale int), third func(r, h
 			for i := 0; i < 16; i += q.lanes() {
 				q.use(128*half+32*k+16*p+i, func(r int) {
 					w := q.reg(q.w(r))
-					from := w
-					if q.wide {
-						from = q.reg(q.own(r, 2))
-					} else {
-						q.op("VPMOVZXBD", q.src(r, codes+32*half+16*p+i), w)
-					}
-					q.shift(-2*k, from, w)
+					q.twoBits(r, codes+32*half+16*p+i, k)
 					if third != nil {
 						third(r, half, k, 16*p+i)
 					}
@@ -123,6 +117,18 @@ func (q *quantGen) quarters(codes int, table func(r, scale int), third func(r, h
 			}
 		}
 	}
+}
+
+// twoBits takes quarter k of the bytes at src, which AVX-512 keeps in own 2, down to the lowest bits of w.
+func (q *quantGen) twoBits(r, src, k int) {
+	w := q.reg(q.w(r))
+	from := w
+	if q.wide {
+		from = q.reg(q.own(r, 2))
+	} else {
+		q.op("VPMOVZXBD", q.src(r, src), w)
+	}
+	q.shift(-2*k, from, w)
 }
 
 // TQ2_0 has two bits for -1, 0 and 1, and one scale.
@@ -139,13 +145,7 @@ func blockTQ2_0(q *quantGen) {
 		for k := range 4 {
 			q.use(i/32*128+32*k+i%32, func(r int) {
 				w := q.reg(q.w(r))
-				from := w
-				if q.wide {
-					from = q.reg(q.own(r, 2))
-				} else {
-					q.op("VPMOVZXBD", q.src(r, i), w)
-				}
-				q.shift(-2*k, from, w)
+				q.twoBits(r, i, k)
 				q.op("VPERMPS", q.reg(q.own(r, 0)), w, w)
 			})
 		}

@@ -7,7 +7,7 @@ var neonFormats = map[string]neonFormat{
 	"F32":    {block: neonF32},
 	"F16":    {block: neonF16},
 	"BF16":   {consts: []string{"zero"}, block: neonBF16},
-	"Q4_0":   {consts: lookUp("levels"), block: neonQ4_0},
+	"Q4_0":   {consts: lookUp("levels"), block: neonHalves},
 	"Q4_1":   {consts: append(lookUp("digits"), "ones"), block: neonQ4_1},
 	"Q5_0":   {consts: []string{"zero", "two23", "two23+16", "low5"}, block: neonQ5_0},
 	"Q5_1":   {consts: []string{"zero", "two23", "two23+0", "low5", "ones"}, block: neonQ5_1},
@@ -17,7 +17,7 @@ var neonFormats = map[string]neonFormat{
 	"Q4_K":   {consts: append(lookUp("digits"), "ones"), block: neonQ4_K, prepare: neonScalesQ4_K},
 	"Q5_K":   {consts: []string{"zero", "two23", "two23+0", "low5", "ones"}, block: neonQ5_K, prepare: neonScalesQ4_K},
 	"Q6_K":   {consts: []string{"zero", "two23", "two23+32", "low6"}, block: neonQ6_K, prepare: neonScalesQ6_K},
-	"IQ4_NL": {consts: lookUp("iq4"), block: neonIQ4_NL},
+	"IQ4_NL": {consts: lookUp("iq4"), block: neonHalves},
 	"IQ4_XS": {consts: lookUp("iq4"), block: neonIQ4_XS, prepare: neonScalesIQ4_XS},
 	"MXFP4":  {consts: lookUp("e2m1x2"), block: neonMXFP4},
 	"NVFP4":  {consts: lookUp("e2m1x2"), block: neonNVFP4},
@@ -155,7 +155,8 @@ func (n *neonQuant) nibbles(at, src int, finish func(r int)) {
 	}
 }
 
-func neonQ4_0(n *neonQuant) {
+// neonHalves is Q4_0 and IQ4_NL, which differ in their numbers.
+func neonHalves(n *neonQuant) {
 	n.each(func(r int) { n.f16(r, 0) })
 	n.nibbles(0, 2, n.scaled)
 }
@@ -299,11 +300,6 @@ func neonQ6_K(n *neonQuant) {
 		n.whole(r)
 		n.scaled(r)
 	}, n.single)
-}
-
-func neonIQ4_NL(n *neonQuant) {
-	n.each(func(r int) { n.f16(r, 0) })
-	n.nibbles(0, 2, n.scaled)
 }
 
 func neonIQ4_XS(n *neonQuant) {

@@ -25,7 +25,7 @@ func blockE4M3(q *quantGen) {
 		for i := 0; i < 128; i += q.size() {
 			t, m := q.reg(q.tmp()), q.reg(q.largest(r))
 			if q.wide {
-				q.op("VPORD", q.src(r, i), zmm(quantConsts[1]), t)
+				q.op("VPORD", q.src(r, i), q.constant("quantSignBytes"), t)
 			} else {
 				q.op("VMOVDQU", q.src(r, i), t)
 				q.op("VPOR", "quantSignBytes<>(SB)", t, t)
