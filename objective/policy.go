@@ -16,6 +16,7 @@ package objective
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/haenyeo/haenyeo/model"
 )
@@ -61,12 +62,8 @@ func PolicyDefaults(kind Kind) PolicyOptions {
 
 // Validate reports the first option that makes no sense.
 func (o PolicyOptions) Validate() error {
-	known := false
-	for _, k := range Kinds() {
-		known = known || k == o.Kind
-	}
 	switch {
-	case !known:
+	case !slices.Contains(Kinds(), o.Kind):
 		return fmt.Errorf("objective: kind %q: use one of %q", o.Kind, Kinds())
 	case !(o.ClipLow > 0 && o.ClipLow <= 1):
 		return fmt.Errorf("objective: clip %g below 1: must be above 0 and at most 1", o.ClipLow)

@@ -43,8 +43,9 @@ func NewStoredKL(b *model.Batch, d Direction, top TopK, vocab int, weight []floa
 	if top.K < 1 || len(top.IDs) != n || len(top.LogProbs) != n {
 		return nil, fmt.Errorf("objective: %d ids and %d log-probabilities of a teacher given, %d of each of %d positions are needed", len(top.IDs), len(top.LogProbs), top.K, b.B*b.T)
 	}
+	seen := map[int32]bool{} // at one position
 	for i := 0; i < n; i += top.K {
-		seen := map[int32]bool{}
+		clear(seen)
 		for j, id := range top.IDs[i:][:top.K] {
 			if id == -1 {
 				break
