@@ -115,7 +115,7 @@ var words = strings.Fields("the sea is deep and cold in winter but women of the 
 func (l *Loading) prompt(rng *rand.Rand) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d", rng.Uint64())
-	for b.Len() == 0 || strings.Count(b.String(), " ") < l.Words {
+	for range l.Words {
 		b.WriteString(" " + words[rng.IntN(len(words))])
 	}
 	return b.String()
