@@ -28,32 +28,37 @@ func Apart(ctx context.Context, out string, paths []string) error {
 		}
 		inside := fmt.Errorf("corpus: the output directory %q lies inside the data %q: choose an --out elsewhere", out, p)
 		// A pattern matches directories too, and what is in them is read.
-		for at := to; ; at = filepath.Dir(at) {
-			if match, err := filepath.Match(in, at); at == in || err == nil && match {
-				return inside
-			}
-			if at == filepath.Dir(at) {
-				break
-			}
+		if atOrAbove(to, func(dir string) bool {
+			match, err := filepath.Match(in, dir)
+			return dir == in || err == nil && match
+		}) {
+			return inside
 		}
 		// Links inside lead to further directories.
 		l := &lister{ctx: ctx, seen: map[string]bool{}}
 		if l.argument(p) != nil {
 			continue // who reads it will say so
 		}
-		for at := to; ; at = filepath.Dir(at) {
-			if slices.Contains(l.dirs, at) {
-				return inside
-			}
-			if at == filepath.Dir(at) {
-				break
-			}
+		if atOrAbove(to, func(dir string) bool { return slices.Contains(l.dirs, dir) }) {
+			return inside
 		}
 	}
 	return ctx.Err()
 }
 
 var errEmptyPath = errors.New(`corpus: one of the paths of the data is empty (""): give a file, a directory or a glob of text`)
+
+// atOrAbove says whether path or a directory above it is one of those that is asks for.
+func atOrAbove(path string, is func(dir string) bool) bool {
+	for !is(path) {
+		above := filepath.Dir(path)
+		if above == path {
+			return false
+		}
+		path = above
+	}
+	return true
+}
 
 // resolved is path without links, as far as it exists.
 func resolved(path string) (string, error) {
