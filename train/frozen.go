@@ -7,7 +7,6 @@ package train
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"hash"
@@ -67,6 +66,6 @@ func (r *run) nameFrozen() {
 // addFloats adds x to h as it lies in memory: a checkpoint of another byte order names other weights.
 func addFloats(h hash.Hash, x []float32) {
 	if len(x) > 0 {
-		h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), len(x)*binary.Size(x[0])))
+		h.Write(unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), 4*len(x)))
 	}
 }
