@@ -205,7 +205,7 @@ func (j *turnsJSON) system() (string, error) {
 
 // blocksOf reads a text or a list of blocks.
 func blocksOf(raw json.RawMessage) ([]blockJSON, error) {
-	if len(raw) == 0 || string(raw) == "null" {
+	if !given(raw) {
 		return nil, nil
 	}
 	if raw[0] == '"' {

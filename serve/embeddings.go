@@ -48,36 +48,24 @@ type embeddingJSON struct {
 	Embedding any    `json:"embedding"`
 }
 
-// inputsOf reads a text, several, a list of ids, or several.
-func inputsOf(m *Model, raw json.RawMessage) (list [][]int32, err error) {
-	var text string
-	var texts []string
-	var ids []int32
-	var many [][]int32
-	switch {
-	case !given(raw):
-		return nil, fail(malformed, "input", "input is missing")
-	case json.Unmarshal(raw, &text) == nil:
-		texts = []string{text}
-	case json.Unmarshal(raw, &ids) == nil && len(ids) > 0:
-		many = [][]int32{ids}
-	case json.Unmarshal(raw, &texts) == nil:
-	case json.Unmarshal(raw, &many) == nil:
-		texts = nil // the attempt may have left something
-	default:
-		return nil, fail(malformed, "input", "input is neither a text, nor a list of texts, nor of ids, nor of lists of ids")
+// inputsOf gives the ids of the input.
+func inputsOf(m *Model, raw json.RawMessage) ([][]int32, error) {
+	texts, many, err := textsOrIDs(raw, "input")
+	if err != nil {
+		return nil, err
 	}
+	bos, hasBOS := m.Tokenizer.BOS()
 	for _, t := range texts {
-		many = append(many, m.Tokenizer.EncodeSpans(nil, []tokenizer.Span{{Text: t}}))
+		tokens := m.Tokenizer.EncodeSpans(nil, []tokenizer.Span{{Text: t}})
+		if hasBOS && (len(tokens) == 0 || tokens[0] != bos) {
+			tokens = append([]int32{bos}, tokens...)
+		}
+		many = append(many, tokens)
 	}
 	if len(many) == 0 || len(many) > maxInputs {
 		return nil, fail(outOfRange, "input", "%d inputs: must be 1 to %d", len(many), maxInputs)
 	}
 	for i, tokens := range many {
-		if bos, ok := m.Tokenizer.BOS(); ok && texts != nil && (len(tokens) == 0 || tokens[0] != bos) {
-			tokens = append([]int32{bos}, tokens...)
-			many[i] = tokens
-		}
 		if len(tokens) == 0 {
 			return nil, fail(outOfRange, "input", "input %d is empty", i)
 		}

@@ -72,7 +72,7 @@ func (j *askJSON) fill(s *Server) (*request, error) {
 
 // think reads whether and how long to think.
 func (j *askJSON) think(q *request) error {
-	if len(j.Think) == 0 || string(j.Think) == "null" {
+	if !given(j.Think) {
 		return nil
 	}
 	var yes bool

@@ -4,6 +4,7 @@ package serve
 
 import (
 	"bytes"
+	"net/http"
 	"time"
 )
 
@@ -71,10 +72,10 @@ type toolFunction struct {
 	Arguments string `json:"arguments"`
 }
 
-func (x *exchange) chatAnswer(p *prepared) completionJSON[chatChoice] {
-	return completionJSON[chatChoice]{
-		ID: "chatcmpl-" + x.access.ID[4:], Object: "chat.completion", Created: time.Now().Unix(), Model: p.model.Name,
-		Fingerprint: p.model.fingerprint(), Choices: []chatChoice{},
+// completion begins an answer by a model. Its id is that of the request behind kind.
+func completion[C any](x *exchange, kind, object string, m *Model) completionJSON[C] {
+	return completionJSON[C]{
+		ID: kind + x.access.ID[4:], Object: object, Created: time.Now().Unix(), Model: m.Name, Fingerprint: m.fingerprint(), Choices: []C{},
 	}
 }
 
@@ -98,21 +99,19 @@ func (s *Server) chatCompletions(x *exchange) error {
 		return err
 	}
 	if body.Stream {
-		f := &chatFrames{prepared: p, chunk: completionJSON[chunkChoice]{}, usage: body.StreamOptions != nil && body.StreamOptions.IncludeUsage}
-		a := x.chatAnswer(p)
-		f.chunk = completionJSON[chunkChoice]{ID: a.ID, Object: "chat.completion.chunk", Created: a.Created, Model: a.Model, Fingerprint: a.Fingerprint}
-		return x.writeStream(p, f)
+		chunk := completion[chunkChoice](x, "chatcmpl-", "chat.completion.chunk", p.model)
+		return x.writeStream(p, &chatFrames{prepared: p, chunk: chunk, usage: body.StreamOptions != nil && body.StreamOptions.IncludeUsage})
 	}
 	c, err := x.collect(p)
 	if err != nil {
 		return err
 	}
-	a := x.chatAnswer(p)
+	a := completion[chatChoice](x, "chatcmpl-", "chat.completion", p.model)
 	for i := range c.choices {
 		a.Choices = append(a.Choices, chatChoiceOf(p, i, &c.choices[i]))
 	}
 	a.Usage = usageOf(c.usage)
-	return x.reply(200, a)
+	return x.reply(http.StatusOK, a)
 }
 
 func chatChoiceOf(p *prepared, i int, c *choice) chatChoice {

@@ -7,6 +7,7 @@ package serve
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -286,7 +287,7 @@ func (q *request) think(effort, param string) error {
 }
 
 func (m *messageJSON) message(i int) (chat.Message, error) {
-	text, err := contentText(m.Content, i)
+	text, err := partsText(m.Content, "messages", fmt.Sprintf("message %d", i))
 	if err != nil {
 		return chat.Message{}, err
 	}
@@ -315,21 +316,17 @@ func (m *messageJSON) message(i int) (chat.Message, error) {
 		}
 		out.ToolCalls = append(out.ToolCalls, chat.ToolCall{ID: c.ID, Name: c.Function.Name, Arguments: c.Function.Arguments})
 	}
-	if out.Role == chat.Assistant && len(m.ToolCalls) == 0 && (len(m.Content) == 0 || string(m.Content) == "null") {
+	if out.Role == chat.Assistant && len(m.ToolCalls) == 0 && !given(m.Content) {
 		return out, fail(malformed, "messages", "message %d: content or tool_calls must be set", i)
 	}
 	return out, nil
 }
 
-// contentText reads content: a text, parts of text, or nothing.
-func contentText(raw json.RawMessage, i int) (string, error) {
-	switch {
-	case len(raw) == 0 || string(raw) == "null":
-		return "", nil
-	case raw[0] == '"':
-		var s string
-		err := json.Unmarshal(raw, &s)
-		return s, err
+// partsText reads a text, parts of text, or nothing. place is what errors call it.
+func partsText(raw json.RawMessage, param, place string) (string, error) {
+	var text string
+	if !given(raw) || json.Unmarshal(raw, &text) == nil {
+		return text, nil
 	}
 	var parts []struct {
 		Type    string `json:"type"`
@@ -337,7 +334,7 @@ func contentText(raw json.RawMessage, i int) (string, error) {
 		Refusal string `json:"refusal"`
 	}
 	if json.Unmarshal(raw, &parts) != nil {
-		return "", fail(malformed, "messages", "message %d: content is neither a text nor a list of parts", i)
+		return "", fail(malformed, param, "%s: what it holds is neither a text nor a list of parts", place)
 	}
 	list := make([]string, len(parts))
 	for n, p := range parts {
@@ -347,7 +344,7 @@ func contentText(raw json.RawMessage, i int) (string, error) {
 		case "refusal":
 			list[n] = p.Refusal
 		default:
-			return "", fail(notImplemented, "messages", "message %d: a part of type %q: the model reads text only", i, p.Type)
+			return "", fail(notImplemented, param, "%s: a part of type %q: the model reads text only", place, p.Type)
 		}
 	}
 	return strings.Join(list, "\n"), nil

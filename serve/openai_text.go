@@ -6,7 +6,7 @@ package serve
 import (
 	"bytes"
 	"encoding/json"
-	"time"
+	"net/http"
 	"unicode/utf8"
 )
 
@@ -67,26 +67,11 @@ func (j *textJSON) prompts(q *request) (list []*request, shown []string, err err
 		set(&one)
 		list, shown = append(list, &one), append(shown, text)
 	}
-	var text string
-	var ids []int32
-	var texts, many []string
-	var idLists, lists [][]int32
-	raw := []byte(j.Prompt)
-	switch {
-	case len(raw) == 0 || string(raw) == "null":
-		return nil, nil, fail(malformed, "prompt", "prompt is missing")
-	case json.Unmarshal(raw, &text) == nil:
-		many = []string{text}
-	case json.Unmarshal(raw, &ids) == nil:
-		lists = [][]int32{ids}
-	case json.Unmarshal(raw, &texts) == nil:
-		many = texts
-	case json.Unmarshal(raw, &idLists) == nil:
-		lists = idLists
-	default:
-		return nil, nil, fail(malformed, "prompt", "prompt is neither a text, nor a list of texts, nor of ids, nor of lists of ids")
+	texts, lists, err := textsOrIDs(j.Prompt, "prompt")
+	if err != nil {
+		return nil, nil, err
 	}
-	for _, t := range many {
+	for _, t := range texts {
 		add(func(r *request) {
 			if r.text = &t; j.Suffix != nil && *j.Suffix != "" {
 				r.text, r.middle = nil, &middle{t, *j.Suffix}
@@ -103,6 +88,25 @@ func (j *textJSON) prompts(q *request) (list []*request, shown []string, err err
 		return nil, nil, fail(outOfRange, "prompt", "%d prompts: must be 1 to %d", len(list), maxAnswers)
 	}
 	return list, shown, nil
+}
+
+// textsOrIDs reads a text, several, a list of ids, or several.
+func textsOrIDs(raw json.RawMessage, param string) (texts []string, ids [][]int32, err error) {
+	var text string
+	var list []int32
+	switch {
+	case !given(raw):
+		return nil, nil, fail(malformed, param, "%s is missing", param)
+	case json.Unmarshal(raw, &text) == nil:
+		return []string{text}, nil, nil
+	case json.Unmarshal(raw, &list) == nil && len(list) > 0:
+		return nil, [][]int32{list}, nil
+	case json.Unmarshal(raw, &texts) == nil:
+		return texts, nil, nil
+	case json.Unmarshal(raw, &ids) == nil:
+		return nil, ids, nil
+	}
+	return nil, nil, fail(malformed, param, "%s is neither a text, nor a list of texts, nor of ids, nor of lists of ids", param)
 }
 
 // completions answers POST completions.
@@ -127,10 +131,7 @@ func (s *Server) completions(x *exchange) error {
 		}
 		list = append(list, p)
 	}
-	a := completionJSON[textChoice]{
-		ID: "cmpl-" + x.access.ID[4:], Object: "text_completion", Created: time.Now().Unix(), Model: list[0].model.Name,
-		Fingerprint: list[0].model.fingerprint(), Choices: []textChoice{},
-	}
+	a := completion[textChoice](x, "cmpl-", "text_completion", list[0].model)
 	if !body.Echo {
 		shown = make([]string, len(list))
 	}
@@ -161,7 +162,7 @@ func (s *Server) completions(x *exchange) error {
 	}
 	x.count(a.Model, total)
 	a.Usage = usageOf(total)
-	return x.reply(200, a)
+	return x.reply(http.StatusOK, a)
 }
 
 // add appends tokens that begin at the offset, and moves it on.

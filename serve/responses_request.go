@@ -8,6 +8,7 @@ package serve
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 
 	"github.com/haenyeo/haenyeo/chat"
@@ -231,32 +232,10 @@ func (t *itemJSON) message(q *request, i int) error {
 
 // itemText reads a text or parts of text.
 func itemText(raw json.RawMessage, i int) (string, error) {
-	var text string
-	if !given(raw) || json.Unmarshal(raw, &text) == nil {
-		return text, nil
-	}
-	if raw[0] == '{' { // the output of a shell
+	if len(raw) > 0 && raw[0] == '{' { // the output of a shell
 		return string(bytes.TrimSpace(raw)), nil
 	}
-	var parts []struct {
-		partJSON
-		Refusal string `json:"refusal"`
-	}
-	if json.Unmarshal(raw, &parts) != nil {
-		return "", fail(malformed, "input", "input[%d]: what it holds is neither a text nor a list of parts", i)
-	}
-	list := make([]string, len(parts))
-	for n, p := range parts {
-		switch p.Type {
-		case "input_text", "output_text", "text":
-			list[n] = p.Text
-		case "refusal":
-			list[n] = p.Refusal
-		default:
-			return "", fail(notImplemented, "input", "input[%d]: a part of type %q: the model reads text only", i, p.Type)
-		}
-	}
-	return strings.Join(list, "\n"), nil
+	return partsText(raw, "input", fmt.Sprintf("input[%d]", i))
 }
 
 // thought gives what a reasoning item says: the thought itself, or a summary where that is all there is.
