@@ -206,11 +206,7 @@ func (m *Model) checkExperts(b *Batch) error {
 	if b.Experts == nil {
 		return nil
 	}
-	layers := len(m.routers)
-	if m.mtp != nil {
-		layers--
-	}
-	if len(b.Experts) != layers {
+	if layers := len(m.routing()); len(b.Experts) != layers {
 		return fmt.Errorf("model: experts of %d layers given, the model has %d MoE layers", len(b.Experts), layers)
 	}
 	for l, ids := range b.Experts {

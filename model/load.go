@@ -63,7 +63,7 @@ func Open(dir string, e *kernel.Engine, opt Options) (*Model, error) {
 	if err := m.CheckFinite(); err != nil {
 		return nil, fmt.Errorf("%w (in %q)", err, dir)
 	}
-	m.InitLoRA(0)
+	m.drawAdapters(0)
 	m.Sync()
 	return m, nil
 }

@@ -182,9 +182,13 @@ func (p *pass) adapterWeightGrad(i int, c *adapter, start []int32, dy []float32,
 // InitLoRA draws every A from ±1/√k, evenly, and sets every B to zero, so that nothing is added yet; it
 // calls Sync. Without adapters it does nothing. Open has called it with seed 0.
 func (m *Model) InitLoRA(seed uint64) {
-	if m.opt.LoRA == nil {
-		return
+	if m.opt.LoRA != nil {
+		m.drawAdapters(seed)
+		m.Sync()
 	}
+}
+
+func (m *Model) drawAdapters(seed uint64) {
 	for _, p := range m.params {
 		switch {
 		case p.Kind != Adapter:
@@ -197,7 +201,6 @@ func (m *Model) InitLoRA(seed uint64) {
 			}
 		}
 	}
-	m.Sync()
 }
 
 // LoRA returns what Options.LoRA was, nil without adapters. It must not be changed.

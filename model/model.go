@@ -129,8 +129,9 @@ func (m *Model) lowestTrained() int {
 		return 0
 	}
 	for i := range m.blocks {
+		prefix := layerName(i, "")
 		for _, p := range m.params {
-			if p.Grad != nil && strings.HasPrefix(p.Name, layerName(i, "")) {
+			if p.Grad != nil && strings.HasPrefix(p.Name, prefix) {
 				return i
 			}
 		}
@@ -166,6 +167,14 @@ func (m *Model) ClearGrads() {
 	for _, p := range m.params {
 		clear(p.Grad)
 	}
+}
+
+// routing are the routers of the layers, without the MTP block's.
+func (m *Model) routing() []*router {
+	if m.mtp != nil && m.cfg.IsMoE(m.cfg.NumHiddenLayers) {
+		return m.routers[:len(m.routers)-1]
+	}
+	return m.routers
 }
 
 // ExpertLoads returns, for every MoE layer (the MTP block last), how many tokens LossGrad has sent to
@@ -205,7 +214,7 @@ func (m *Model) Init(seed uint64) {
 			m.e.Pool().Run((len(p.Data)+initChunk-1)/initChunk, &t)
 		}
 	}
-	m.InitLoRA(seed)
+	m.drawAdapters(seed)
 	m.Sync()
 }
 

@@ -80,11 +80,7 @@ func (m *Model) Routes(b *Batch) ([]Routes, error) {
 	if err := m.checkBatch(b); err != nil {
 		return nil, err
 	}
-	layers := len(m.routers)
-	if m.mtp != nil {
-		layers--
-	}
-	all := make([]Routes, layers)
+	all := make([]Routes, len(m.routing()))
 	rows := m.rowsPerPass(b)
 	for lo := 0; lo < b.B; lo += rows {
 		p := m.passFor(min(rows, b.B-lo), b.T)

@@ -212,3 +212,24 @@ func TestExpertsAreReplayed(t *testing.T) {
 		b.Experts = saved
 	}
 }
+
+// Routes are of the layers alone, whatever the MTP layer is made of.
+func TestRoutesBesideMTP(t *testing.T) {
+	for freq, moes := range map[int]int{1: 3, 2: 2, 3: 1} { // layer 3, of MTP, is dense where 3%freq > 0
+		c := small()
+		c.NumHiddenLayers, c.NumNextnPredictLayers, c.FirstKDenseReplace, c.MoELayerFreq = 3, 1, 0, freq
+		m := testModel(t, c, newEngine(t, 1), Options{MTP: true})
+		b := testBatch(c.VocabSize, 1, 5)
+		routes := must[[]Routes](t)(m.Routes(b))
+		if len(routes) != moes {
+			t.Fatalf("moe_layer_freq %d: routes of %d layers, want %d", freq, len(routes), moes)
+		}
+		for i, r := range routes {
+			if len(r.Experts) != b.B*b.T*c.NumExpertsPerTok {
+				t.Errorf("moe_layer_freq %d: %d experts in MoE layer %d", freq, len(r.Experts), i)
+			}
+			b.Experts = append(b.Experts, r.Experts)
+		}
+		must[Loss](t)(m.Loss(b, nil))
+	}
+}
