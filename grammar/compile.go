@@ -6,6 +6,7 @@ package grammar
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -455,14 +456,7 @@ func (c *compiler) prune() bool {
 }
 
 func keepIf[T any](s []T, keep func(T) bool) []T {
-	n := 0
-	for _, x := range s {
-		if keep(x) {
-			s[n] = x
-			n++
-		}
-	}
-	return s[:n]
+	return slices.DeleteFunc(s, func(x T) bool { return !keep(x) })
 }
 
 // classify finds the bytes that no edge tells apart.

@@ -3,6 +3,7 @@ package grammar
 // Masks inside a counted repetition of characters.
 
 import (
+	"encoding/binary"
 	"math"
 	"slices"
 )
@@ -63,9 +64,7 @@ func (k *Masker) addCounted(out []uint64, g group) {
 			t.add(t.mask, first, longest)
 			k.held += 8 * len(t.mask)
 		}
-		for i, w := range t.mask {
-			out[i] |= w
-		}
+		addMask(out, t.mask)
 		return
 	}
 	t.add(out, first, min(last, longest))
@@ -74,9 +73,7 @@ func (k *Masker) addCounted(out []uint64, g group) {
 // add adds the tokens with first to last characters.
 func (t *through) add(out []uint64, first, last int32) {
 	for n := first; n <= last; n++ {
-		for _, id := range t.ids[n] {
-			out[id/64] |= 1 << (id % 64)
-		}
+		addIDs(out, t.ids[n])
 	}
 }
 
@@ -113,25 +110,19 @@ func (k *Masker) permit(out []uint64, p *countedPart, n int32) {
 	slot := min(whole, cumulative+1)
 	if p.masks[slot] == nil {
 		mask := make([]uint64, k.words())
-		for _, id := range p.ids[:p.until[whole]] {
-			mask[id/64] |= 1 << (id % 64)
-		}
+		addIDs(mask, p.ids[:p.until[whole]])
 		p.masks[slot] = mask
 		k.held += 8 * len(mask)
 	}
-	for i, w := range p.masks[slot] {
-		out[i] |= w
-	}
-	for _, id := range p.ids[p.until[whole]:p.until[n]] {
-		out[id/64] |= 1 << (id % 64)
-	}
+	addMask(out, p.masks[slot])
+	addIDs(out, p.ids[p.until[whole]:p.until[n]])
 }
 
 // countedPartOf walks the whole tree from states of the body of a loop, and from its start again after each character.
 func (k *Masker) countedPartOf(states []int32, l *loop) *countedPart {
 	k.key = k.key[:0]
 	for _, s := range append(states[:len(states):len(states)], l.start) {
-		k.key = append(k.key, byte(s), byte(s>>8), byte(s>>16), byte(s>>24))
+		k.key = binary.LittleEndian.AppendUint32(k.key, uint32(s))
 	}
 	key := string(k.key)
 	if p := k.counted[key]; p != nil {

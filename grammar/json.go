@@ -16,14 +16,13 @@ const (
 // jsonRules are rules with those of JSON among them.
 type jsonRules struct {
 	*rules
-	compact               bool
 	space, colon          *expr
 	text, number, integer *expr
 	value, object, array  *expr
 }
 
 func newJSONRules(compact bool) *jsonRules {
-	j := &jsonRules{rules: begin(), compact: compact, space: lit(""), colon: lit(":")}
+	j := &jsonRules{rules: begin(), space: lit(""), colon: lit(":")}
 	if !compact {
 		blank := chars(' ', ' ', '\t', '\t')
 		blank.set = normalSet(blank.set)
@@ -67,12 +66,18 @@ func (j *jsonRules) enclosed(opening string, item *expr, least, most int, closin
 
 func (j *jsonRules) comma() *expr { return seq(lit(","), j.space) }
 
+// jsonEscaped are the characters that a string has escaped, jsonPlain the others.
+var (
+	jsonEscaped = normalSet([]rune{0, 0x1f, '"', '"', '\\', '\\'})
+	jsonPlain   = without(anyRune, jsonEscaped)
+)
+
 // jsonChar is one character of a string. A character beyond the basic plane that is escaped is two escapes.
 func jsonChar() *expr {
 	hex := set([]rune{'0', '9', 'A', 'F', 'a', 'f'})
 	d := set([]rune{'D', 'D', 'd', 'd'})
 	return &expr{op: unit, subs: []*expr{
-		set([]rune{' ', '!', '#', '[', ']', 0xd7ff, 0xe000, 0x10ffff}),
+		set(jsonPlain),
 		seq(lit(`\`), set(normalSet([]rune{'"', '"', '\\', '\\', '/', '/', 'b', 'b', 'f', 'f', 'n', 'n', 'r', 'r', 't', 't'}))),
 		seq(lit(`\u`), set([]rune{'0', '9', 'A', 'C', 'E', 'F', 'a', 'c', 'e', 'f'}), hex, hex, hex),
 		seq(lit(`\u`), d, set([]rune{'0', '7'}), hex, hex),
@@ -126,8 +131,7 @@ func appendJSONRune(out []byte, r rune) []byte {
 
 // jsonRunes writes characters inside a JSON string.
 func jsonRunes(s []rune) *expr {
-	plain := without(s, []rune{0, 0x1f, '"', '"', '\\', '\\'})
-	escaped := common(s, []rune{0, 0x1f, '"', '"', '\\', '\\'})
+	plain, escaped := without(s, jsonEscaped), common(s, jsonEscaped)
 	if len(escaped) == 0 {
 		return set(plain)
 	}

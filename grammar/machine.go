@@ -57,7 +57,7 @@ type machine struct {
 	err   error // errComplex
 
 	pending []pair
-	seen    map[pairKey]struct{}
+	seen    map[pair]struct{}
 	items   []pair
 	accept  bool
 	key     []byte
@@ -69,11 +69,6 @@ type nodeKey struct {
 }
 
 type pair struct {
-	state  int32
-	parent *node
-}
-
-type pairKey struct {
 	state  int32
 	parent *node
 }
@@ -90,7 +85,7 @@ const (
 var errComplex = errors.New("the text can be read in too many ways at a time: make the grammar less ambiguous")
 
 func newMachine(g *Grammar) *machine {
-	m := &machine{g: g, seen: map[pairKey]struct{}{}, limit: maxWork, none: make([]*config, g.classes)}
+	m := &machine{g: g, seen: map[pair]struct{}{}, limit: maxWork, none: make([]*config, g.classes)}
 	m.forget()
 	m.begin()
 	m.push(g.starts[0], nil)
@@ -184,10 +179,10 @@ func (m *machine) begin() {
 
 // push adds a way.
 func (m *machine) push(s int32, p *node) {
-	k := pairKey{s, p}
-	if _, ok := m.seen[k]; !ok {
-		m.seen[k] = struct{}{}
-		m.pending = append(m.pending, pair{s, p})
+	w := pair{s, p}
+	if _, ok := m.seen[w]; !ok {
+		m.seen[w] = struct{}{}
+		m.pending = append(m.pending, w)
 	}
 }
 

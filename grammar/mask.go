@@ -74,6 +74,20 @@ func (k *Masker) forget() {
 // words is how many words a mask has.
 func (k *Masker) words() int { return (k.v.size + 63) / 64 }
 
+// addIDs adds tokens to a mask.
+func addIDs(mask []uint64, ids []int32) {
+	for _, id := range ids {
+		mask[id/64] |= 1 << (id % 64)
+	}
+}
+
+// addMask adds the tokens of another mask, nil for none.
+func addMask(mask, other []uint64) {
+	for i, w := range other {
+		mask[i] |= w
+	}
+}
+
 // maskOf gives the mask of a configuration. mu is held.
 func (k *Masker) maskOf(c *config) ([]uint64, error) {
 	if c.mask != nil {
@@ -89,9 +103,7 @@ func (k *Masker) maskOf(c *config) ([]uint64, error) {
 		}
 	}
 	if c.accept {
-		for _, id := range k.ends {
-			out[id/64] |= 1 << (id % 64)
-		}
+		addIDs(out, k.ends)
 	}
 	if k.m.err != nil {
 		err := k.m.err
@@ -151,12 +163,8 @@ const manyNodes = 512
 // addPart adds what a group permits of the nodes lo to hi, siblings and what is below them.
 func (k *Masker) addPart(out []uint64, g group, lo, hi int32) {
 	p := k.partOf(g.states, lo, hi)
-	for i, w := range p.mask {
-		out[i] |= w
-	}
-	for _, id := range p.ids {
-		out[id/64] |= 1 << (id % 64)
-	}
+	addMask(out, p.mask)
+	addIDs(out, p.ids)
 	if g.parent == nil || len(p.exits) == 0 {
 		return
 	}
@@ -215,9 +223,7 @@ func (k *Masker) partOf(states []int32, lo, hi int32) *part {
 				return
 			}
 			p.mask = make([]uint64, k.words())
-			for _, id := range p.ids {
-				p.mask[id/64] |= 1 << (id % 64)
-			}
+			addIDs(p.mask, p.ids)
 			p.ids = nil
 		}
 		p.mask[id/64] |= 1 << (id % 64)

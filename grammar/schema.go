@@ -184,10 +184,10 @@ func (s *schemas) joined(plain []*jsonValue, choices [][]*jsonValue, depth int) 
 
 // own is a schema without what flatten resolves.
 func (v *jsonValue) own() *jsonValue {
-	o := &jsonValue{kind: v.kind, pointer: v.pointer + "\x00own"}
 	if strings.HasSuffix(v.pointer, "\x00own") {
 		return v
 	}
+	o := &jsonValue{kind: v.kind, pointer: v.pointer + "\x00own"}
 	for i, k := range v.keys {
 		switch k {
 		case "$ref", "allOf", "anyOf", "oneOf":

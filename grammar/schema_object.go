@@ -5,6 +5,7 @@ package grammar
 import (
 	"slices"
 	"strconv"
+	"unicode/utf8"
 )
 
 // member is a property of an object.
@@ -178,15 +179,14 @@ func (s *schemas) freeKey(members []member) *expr {
 		}
 	}
 	slices.Sort(names)
-	plain := []rune{' ', '!', '#', '[', ']', 0xd7ff, 0xe000, 0x10ffff}
 	s.keys++
-	end := s.j.define("key"+strconv.Itoa(s.keys), seq(star(set(plain)), lit(`"`)))
-	return seq(lit(`"`), otherThan(slices.Compact(names), 0, plain, end))
+	end := s.j.define("key"+strconv.Itoa(s.keys), seq(star(set(jsonPlain)), lit(`"`)))
+	return seq(lit(`"`), otherThan(slices.Compact(names), 0, end))
 }
 
 // otherThan is the rest of a key of plain characters that is none of names, which are sorted and have their first from
 // bytes in common. end is any rest.
-func otherThan(names []string, from int, plain []rune, end *expr) *expr {
+func otherThan(names []string, from int, end *expr) *expr {
 	var ways []*expr
 	var taken []rune
 	ended := false
@@ -196,21 +196,16 @@ func otherThan(names []string, from int, plain []rune, end *expr) *expr {
 			i++
 			continue
 		}
-		var r rune
-		size := 0
-		for _, c := range names[i][from:] {
-			r, size = c, len(string(c))
-			break
-		}
+		r, size := utf8.DecodeRuneInString(names[i][from:])
 		k := i
 		for k < len(names) && len(names[k]) >= from+size && names[k][from:from+size] == names[i][from:from+size] {
 			k++
 		}
 		taken = append(taken, r, r)
-		ways = append(ways, seq(chars(r, r), otherThan(names[i:k], from+size, plain, end)))
+		ways = append(ways, seq(chars(r, r), otherThan(names[i:k], from+size, end)))
 		i = k
 	}
-	ways = append(ways, seq(set(without(plain, normalSet(taken))), end))
+	ways = append(ways, seq(set(without(jsonPlain, normalSet(taken))), end))
 	if !ended {
 		ways = append(ways, lit(`"`))
 	}
