@@ -145,17 +145,34 @@ func Boxed(text string) (string, bool) {
 
 // Judge makes the verdict of a text whose answer right approves. right sees at most MaxText bytes of UTF-8.
 func Judge(text string, right func(answer string) (ok bool, why string)) Verdict {
+	return Score(text, func(answer string) (reward float64, why string, err error) {
+		ok, why := right(answer)
+		if ok {
+			reward = 1
+		}
+		return reward, why, nil
+	})
+}
+
+// Score is Judge with a reward from 0 to 1, of which 1 is right, and a verifier that may fail.
+func Score(text string, rewardOf func(answer string) (reward float64, why string, err error)) Verdict {
 	r := Read(text)
+	v := Verdict{Format: r.Strict, Detail: r.Problem}
 	if !r.Found {
-		return Verdict{Format: r.Strict, Detail: r.Problem}
+		return v
 	}
-	ok, why := right(r.Answer)
-	v := Verdict{Format: r.Strict, Lenient: ok, Correct: ok && r.Strict, Detail: why}
-	if v.Correct {
-		v.Reward = 1
+	reward, why, err := rewardOf(r.Answer)
+	if err != nil {
+		v.Err = err
+		return v
 	}
-	if !r.Strict {
-		v.Detail = strings.TrimPrefix(why+"; "+r.Problem, "; ")
+	v.Lenient = reward == 1
+	v.Correct = v.Lenient && r.Strict
+	if r.Strict {
+		v.Reward = reward
+	}
+	if why != "" {
+		v.Detail = strings.TrimSuffix(why+"; "+r.Problem, "; ")
 	}
 	return v
 }

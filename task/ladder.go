@@ -36,18 +36,18 @@ type question struct {
 // Ladder returns the rungs, easiest first.
 func Ladder() []*Rung {
 	return []*Rung{
-		{"format", 0, "say a word inside the tags", drawFormat, sameLetters},
-		{"copy", 1, "copy 3 to 8 letters", drawCopy, sameLetters},
-		{"reverse", 1, "reverse 3 to 8 letters", drawReverse, sameLetters},
-		{"sort", 1, "sort 3 to 8 letters", drawSort, sameLetters},
+		{"format", 0, "say a word inside the tags", drawFormat, sameSymbols},
+		{"copy", 1, "copy 3 to 8 letters", drawCopy, sameSymbols},
+		{"reverse", 1, "reverse 3 to 8 letters", drawReverse, sameSymbols},
+		{"sort", 1, "sort 3 to 8 letters", drawSort, sameSymbols},
 		{"count", 2, "count a letter in a word of up to 12", drawCount, sameNumber},
-		{"add", 3, "add numbers of 1 to 3 digits, the sum written backwards", drawAdd, sameDigits},
+		{"add", 3, "add numbers of 1 to 3 digits, the sum written backwards", drawAdd, sameSymbols},
 		{"scratchpad-add", 4, "add and subtract numbers of 4 to 6 digits, with scratch work", drawLongAdd, sameNumber},
 		{"multiply", 5, "multiply 2 digits by 1 or 2, with scratch work", drawMultiply, sameNumber},
 		{"modular", 6, "remainders", drawModular, sameNumber},
 		{"brackets", 6, "is a row of brackets balanced", drawBrackets, sameWord},
 		{"calendar", 6, "the weekday some days later or earlier", drawCalendar, sameWord},
-		{"base", 6, "write a number in base 2 to 9", drawBase, sameDigits},
+		{"base", 6, "write a number in base 2 to 9", drawBase, sameSymbols},
 		{"story", 7, "questions about a short story, in English, Korean, Indonesian and Spanish", drawStory, sameName},
 		{"countdown", 8, "reach a number from 2 or 3 others", drawCountdown, reachesTarget},
 		{"stack", 9, "write a program for a stack machine", drawStack, programPasses},
@@ -123,12 +123,10 @@ func join(s string) string {
 	return strings.Join(fields, "")
 }
 
-func sameLetters(it Item, answer string) (bool, string) {
+// sameSymbols compares letters or digits in their order, so that "0 1" is not "1".
+func sameSymbols(it Item, answer string) (bool, string) {
 	return compare(join(it.Answer), join(answer))
 }
-
-// sameDigits compares digits in their order, so that "0 1" is not "1".
-func sameDigits(it Item, answer string) (bool, string) { return compare(join(it.Answer), join(answer)) }
 
 func sameWord(it Item, answer string) (bool, string) {
 	return compare(it.Answer, strings.ToLower(strings.TrimSuffix(answer, ".")))

@@ -26,14 +26,13 @@ const maxCode = 16 << 10
 // VerifyCode runs the answer of a text against tests: right when all pass. Errors of the code are its own failure;
 // Verdict.Err is for tests that cannot be read.
 func VerifyCode(ctx context.Context, text string, tests []Test, lim Limits) task.Verdict {
-	var broken error
-	v := task.Judge(text, func(code string) (bool, string) {
+	return task.Score(text, func(code string) (reward float64, why string, err error) {
 		passed, why, err := runTests(ctx, code, tests, lim.filled())
-		broken = err
-		return err == nil && passed == len(tests) && passed > 0, why
+		if passed == len(tests) && passed > 0 {
+			reward = 1
+		}
+		return reward, why, err
 	})
-	v.Err = broken
-	return v
 }
 
 func runTests(ctx context.Context, code string, tests []Test, lim Limits) (passed int, why string, err error) {

@@ -104,28 +104,16 @@ func (c *Command) Demonstrate(it task.Item) (string, error) {
 
 // Verify reads the answer and asks for its reward.
 func (c *Command) Verify(ctx context.Context, it task.Item, text string) task.Verdict {
-	read := task.Read(text)
-	v := task.Verdict{Format: read.Strict, Detail: read.Problem}
-	if !read.Found && !read.Strict {
-		return v
-	}
-	r, err := c.ask(ctx, request{Op: "verify", Item: &it, Answer: &read.Answer})
-	if err == nil && (r.Reward == nil || !(*r.Reward >= 0 && *r.Reward <= 1)) {
-		err = c.errorf("verify gives no reward from 0 to 1")
-	}
-	if err != nil {
-		v.Err = err
-		return v
-	}
-	v.Lenient = *r.Reward == 1
-	v.Correct = v.Lenient && read.Strict
-	if read.Strict {
-		v.Reward = *r.Reward
-	}
-	if r.Detail != "" {
-		v.Detail = r.Detail
-	}
-	return v
+	return task.Score(text, func(answer string) (float64, string, error) {
+		r, err := c.ask(ctx, request{Op: "verify", Item: &it, Answer: &answer})
+		if err == nil && (r.Reward == nil || !(*r.Reward >= 0 && *r.Reward <= 1)) {
+			err = c.errorf("verify gives no reward from 0 to 1")
+		}
+		if err != nil {
+			return 0, "", err
+		}
+		return *r.Reward, r.Detail, nil
+	})
 }
 
 func (c *Command) errorf(format string, args ...any) error {

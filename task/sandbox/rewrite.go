@@ -289,7 +289,6 @@ func meteredUniverse() starlark.StringDict {
 			env[name] = meterBuiltin(b, nil)
 		}
 	}
-	delete(env, "getattr")
 	env["getattr"] = starlark.NewBuiltin("getattr", getattr)
 	env[nameAttribute] = starlark.NewBuiltin("attribute", getattr)
 	env[nameKey] = starlark.NewBuiltin("key", func(t *starlark.Thread, _ *starlark.Builtin, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {

@@ -15,15 +15,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 
 	starjson "go.starlark.net/lib/json"
 	"go.starlark.net/starlark"
 
+	"github.com/haenyeo/haenyeo/internal/regular"
 	"github.com/haenyeo/haenyeo/task"
 )
 
@@ -39,12 +38,7 @@ type Starlark struct {
 
 // OpenStarlark reads a task file.
 func OpenStarlark(path string) (*Starlark, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("sandbox: task file: %w", err)
-	}
-	defer f.Close()
-	source, err := io.ReadAll(io.LimitReader(f, maxSource+1))
+	source, err := regular.ReadFile(path, maxSource)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: task file: %w", err)
 	}
@@ -275,25 +269,7 @@ func (s *Starlark) Demonstrate(it task.Item) (string, error) {
 
 // Verify reads the answer and calls verify, or compares it with that of the item.
 func (s *Starlark) Verify(ctx context.Context, it task.Item, text string) task.Verdict {
-	read := task.Read(text)
-	v := task.Verdict{Format: read.Strict, Detail: read.Problem}
-	if !read.Found && !read.Strict {
-		return v
-	}
-	reward, why, err := s.judge(ctx, it, read.Answer)
-	if err != nil {
-		v.Err = err
-		return v
-	}
-	v.Lenient = reward == 1
-	v.Correct = v.Lenient && read.Strict
-	if read.Strict {
-		v.Reward = reward
-	}
-	if why != "" {
-		v.Detail = strings.TrimSuffix(why+"; "+v.Detail, "; ")
-	}
-	return v
+	return task.Score(text, func(answer string) (float64, string, error) { return s.judge(ctx, it, answer) })
 }
 
 func (s *Starlark) judge(ctx context.Context, it task.Item, answer string) (float64, string, error) {
