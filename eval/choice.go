@@ -10,6 +10,7 @@ package eval
 
 import (
 	"context"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -32,12 +33,7 @@ func (m *Model) groups(it *Item, shots string) (gs []group, longest int, err err
 			return nil, 0, err
 		}
 		longest = max(longest, len(p.context)+len(p.next))
-		at := -1
-		for k := range gs {
-			if len(gs[k].context) == len(p.context) && equal(gs[k].context, p.context) {
-				at = k
-			}
-		}
+		at := slices.IndexFunc(gs, func(g group) bool { return slices.Equal(g.context, p.context) })
 		if at < 0 {
 			gs, at = append(gs, group{context: p.context}), len(gs)
 		}

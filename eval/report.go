@@ -3,6 +3,7 @@ package eval
 // Report is everything that was measured at once: lines of JSON, and a page.
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/haenyeo/haenyeo/eval/report"
@@ -36,12 +37,7 @@ type Bits struct {
 
 // Langs are the languages, in order.
 func (b *Bits) Langs() []string {
-	var langs []string
-	for lang := range b.ByLang {
-		langs = append(langs, lang)
-	}
-	slices.Sort(langs)
-	return langs
+	return slices.Sorted(maps.Keys(b.ByLang))
 }
 
 // Compare compares the second half of the results with the first. Of one model there is nothing to compare.

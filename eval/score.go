@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -162,7 +163,7 @@ func (s *scorer) score(ctx context.Context, before []int32, nexts [][]int32) ([]
 // read reads a context into the stem and returns the logits [V] after it.
 func (s *scorer) read(ctx context.Context, tokens []int32) ([]float32, error) {
 	s.stem.Truncate(0)
-	if s.shared != nil && len(tokens) > len(s.head) && equal(tokens[:len(s.head)], s.head) {
+	if s.shared != nil && len(tokens) > len(s.head) && slices.Equal(tokens[:len(s.head)], s.head) {
 		if err := s.stem.Append(s.shared); err != nil {
 			return nil, err
 		}
@@ -173,15 +174,6 @@ func (s *scorer) read(ctx context.Context, tokens []int32) ([]float32, error) {
 		return nil, err
 	}
 	return step.Logits, nil
-}
-
-func equal(a, b []int32) bool {
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // add reckons with a token that follows logits [V].
