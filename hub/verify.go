@@ -62,6 +62,19 @@ func sumFile(ctx context.Context, path string, size int64, git bool) (sums, erro
 	return sum(ctx, f, size, git)
 }
 
+// sumKept is sumFile of a file that was fetched under that tag, to be used without asking the server. A tag that is no
+// SHA-256 promises nothing.
+func sumKept(ctx context.Context, path string, size int64, tag string) (sums, error) {
+	got, err := sumFile(ctx, path, size, false)
+	if err != nil {
+		return sums{}, fmt.Errorf("hub: %w", err)
+	}
+	if isSHA256(tag) && got.sha256 != tag {
+		return sums{}, fmt.Errorf("hub: %q: its SHA-256 is %s, and it was fetched as %s: it was changed since; pull it again without HF_HUB_OFFLINE", path, got.sha256, tag)
+	}
+	return got, nil
+}
+
 // isSHA256 and isGit say what a tag of hexadecimal digits is the checksum of.
 func isSHA256(tag string) bool { return hexTag(tag, 64) != "" }
 func isGit(tag string) bool    { return hexTag(tag, 40) != "" }
