@@ -188,22 +188,10 @@ func (r *PretrainRequest) lookAtOut(ctx context.Context) error {
 	if err := corpus.Apart(ctx, r.Out, r.Data); err != nil {
 		return err
 	}
-	vacant, other, err := train.Vacant(r.Out)
-	switch {
-	case err != nil:
-		return fmt.Errorf("haenyeo: pretrain: output directory: %w: choose another --out", err)
-	case r.Resume && train.HasRun(r.Out):
-		return nil
-	case r.Resume && vacant:
-		return fmt.Errorf("haenyeo: pretrain: %q holds no run to resume: leave out --resume, or give the --out of the run", r.Out)
-	case r.Resume:
-		return fmt.Errorf("haenyeo: pretrain: %q holds something else (%q, for one) and no run to resume: give the --out of the run", r.Out, other)
-	case vacant:
-		return nil
-	case train.HasRun(r.Out):
-		return fmt.Errorf("haenyeo: pretrain: %q is not empty: --resume continues the run in it; or choose another --out", r.Out)
+	if err := train.CheckOut(r.Out, r.Resume); err != nil {
+		return fmt.Errorf("haenyeo: pretrain: %w", err)
 	}
-	return fmt.Errorf("haenyeo: pretrain: %q is not empty (it holds %q, for one): choose another --out", r.Out, other)
+	return nil
 }
 
 // data is what a run trains on.

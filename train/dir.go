@@ -57,6 +57,27 @@ func HasRun(dir string) bool {
 	return err == nil && info.Size() > 0 && ours(f)
 }
 
+// CheckOut refuses an output directory that holds something else, or where there is no run to resume, or one that was
+// not to be resumed.
+func CheckOut(dir string, resume bool) error {
+	vacant, other, err := Vacant(dir)
+	switch {
+	case err != nil:
+		return fmt.Errorf("output directory: %w: choose another --out", err)
+	case resume && HasRun(dir):
+		return nil
+	case resume && vacant:
+		return fmt.Errorf("%q holds no run to resume: leave out --resume, or give the --out of the run", dir)
+	case resume:
+		return fmt.Errorf("%q holds something else (%q, for one) and no run to resume: give the --out of the run", dir, other)
+	case vacant:
+		return nil
+	case HasRun(dir):
+		return fmt.Errorf("%q is not empty: --resume continues the run in it; or choose another --out", dir)
+	}
+	return fmt.Errorf("%q is not empty (it holds %q, for one): choose another --out", dir, other)
+}
+
 // take makes Dir, if need be, and holds it until close: nobody else trains there.
 func (r *run) take() error {
 	if there := r.checkpoints(); len(there) > 0 && !r.Resume {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
 	"github.com/haenyeo/haenyeo/internal/regular"
@@ -89,7 +88,7 @@ func copyGeneration(from, to string) error {
 		return nil
 	}
 	if err == nil {
-		err = atomicfile.WriteFile(filepath.Join(to, name), slices.Clone(text))
+		err = atomicfile.WriteFile(filepath.Join(to, name), text)
 	}
 	if err != nil {
 		return fmt.Errorf("tune: %w", err)

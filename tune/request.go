@@ -133,7 +133,8 @@ func (r *Request) open(ctx context.Context) (*base, error) {
 	case b.seq == 0:
 		b.seq = DefaultSeq
 	}
-	if need, free := r.memory(b), available(); free > 0 && need > free {
+	need := r.memory(b)
+	if _, free := machine.Memory(); free > 0 && need > free {
 		return nil, fmt.Errorf("tune: this model and batches of %d rows of %d tokens need about %d MB of memory, and %d MB are free: choose a smaller model, --batch or --seq, or train adapters (--lora)",
 			r.Batch, b.seq, need>>20, free>>20)
 	}
@@ -150,11 +151,6 @@ func (r *Request) memory(b *base) int64 {
 	return need
 }
 
-func available() int64 {
-	_, free := machine.Memory()
-	return free
-}
-
 // lookAtOut refuses an output directory that holds something else, or is part of the data or the model.
 func (r *Request) lookAtOut(ctx context.Context) error {
 	if r.Out == "" {
@@ -166,20 +162,8 @@ func (r *Request) lookAtOut(ctx context.Context) error {
 	if err := corpus.Apart(ctx, r.Out, r.Data); err != nil {
 		return err
 	}
-	vacant, other, err := train.Vacant(r.Out)
-	switch {
-	case err != nil:
-		return fmt.Errorf("tune: output directory: %w: choose another --out", err)
-	case r.Resume && train.HasRun(r.Out):
-		return nil
-	case r.Resume && vacant:
-		return fmt.Errorf("tune: %q holds no run to resume: leave out --resume, or give the --out of the run", r.Out)
-	case r.Resume:
-		return fmt.Errorf("tune: %q holds something else (%q, for one) and no run to resume: give the --out of the run", r.Out, other)
-	case vacant:
-		return nil
-	case train.HasRun(r.Out):
-		return fmt.Errorf("tune: %q is not empty: --resume continues the run in it; or choose another --out", r.Out)
+	if err := train.CheckOut(r.Out, r.Resume); err != nil {
+		return fmt.Errorf("tune: %w", err)
 	}
-	return fmt.Errorf("tune: %q is not empty (it holds %q, for one): choose another --out", r.Out, other)
+	return nil
 }
