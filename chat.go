@@ -125,15 +125,18 @@ func (c *Chat) Context() int { return c.context }
 var ErrContextFull = errors.New("shorten it, begin a new one, or ask for a longer context")
 
 // Used is how many tokens of the context the conversation takes as it stands; 0 where it cannot be written yet.
-func (c *Chat) Used() int {
+func (c *Chat) Used() int { return len(c.written()) }
+
+// written is the conversation as it stands, none where it cannot be written yet.
+func (c *Chat) written() []int32 {
 	if len(c.Messages) == 0 {
-		return 0
+		return nil
 	}
 	prompt, err := c.format.Render(c.Messages, c.Options)
 	if err != nil {
-		return 0
+		return nil
 	}
-	return len(chat.Encode(c.model.tok, prompt))
+	return chat.Encode(c.model.tok, prompt)
 }
 
 // Reply lets the model answer the conversation, or go on with its last message if that is a Prefix, and appends the

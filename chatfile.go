@@ -62,13 +62,7 @@ func cause(err error) error {
 }
 
 // forget drops what was read and is no longer in the conversation: it may be long, or private.
-func (c *Chat) forget() {
-	var ids []int32
-	if prompt, err := c.format.Render(c.Messages, c.Options); err == nil {
-		ids = chat.Encode(c.model.tok, prompt)
-	}
-	c.session.Rewind(ids)
-}
+func (c *Chat) forget() { c.session.Rewind(c.written()) }
 
 func (c *Chat) saveMessages(path string) error {
 	text, err := c.marshal()

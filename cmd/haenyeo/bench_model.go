@@ -3,6 +3,7 @@ package main
 // Benchmarks of running a model: bench MODEL, bench prefill, bench decode, and what doctor says of a model.
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -252,16 +253,12 @@ func (s *subject) measure(a *app, read, before int) (*modelReport, error) {
 	}
 	rep.First = milliseconds(first)
 	r := s.r
-	r.Prompt = read
-	for i, phase := range []func(bench.Running) (*bench.Phase, error){
-		func(r bench.Running) (*bench.Phase, error) { return bench.Prefill(a.ctx, r) },
-		func(r bench.Running) (*bench.Phase, error) { return bench.Together(a.ctx, r) },
-		func(r bench.Running) (*bench.Phase, error) { return bench.Decode(a.ctx, r) },
-	} {
-		if i == 1 {
-			r.Prompt = before
-		}
-		p, err := phase(r)
+	for _, phase := range []struct {
+		prompt int
+		run    func(context.Context, bench.Running) (*bench.Phase, error)
+	}{{read, bench.Prefill}, {before, bench.Together}, {before, bench.Decode}} {
+		r.Prompt = phase.prompt
+		p, err := phase.run(a.ctx, r)
 		if err != nil {
 			return nil, err
 		}

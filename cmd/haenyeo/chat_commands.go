@@ -331,7 +331,7 @@ func (t *talk) set(arg string) error {
 		}
 		if err := t.chat.Sampling.Validate(); err != nil {
 			t.chat.Sampling = old
-			return errors.New(strings.TrimPrefix(err.Error(), "infer: "))
+			return err
 		}
 		t.con.Note("%s %s", name, s.get(t))
 		return nil

@@ -81,15 +81,7 @@ func (p *profile) finish(title, note string) error {
 	if err != nil {
 		return err
 	}
-	f, err := atomicfile.Create(filepath.Join(p.dir, "timeline.html"))
-	if err != nil {
-		return fmt.Errorf("--profile: %w", err)
-	}
-	defer f.Abort()
-	if _, err := f.Write(page); err != nil {
-		return fmt.Errorf("--profile: %w", err)
-	}
-	if err := f.Commit(); err != nil {
+	if err := atomicfile.WriteFile(filepath.Join(p.dir, "timeline.html"), page); err != nil {
 		return fmt.Errorf("--profile: %w", err)
 	}
 	p.a.say("profile: %s, for go tool pprof, and %s", filepath.Join(p.dir, "cpu.pprof"), filepath.Join(p.dir, "timeline.html"))

@@ -82,27 +82,32 @@ func (c *serveCmd) Run(a *app) error {
 	o := serve.Options{
 		Hosts: c.Host, Origins: c.Origin, Queue: c.Queue, MaxBody: c.MaxBody, Deadline: c.Deadline, Drain: c.Drain, Log: a.log,
 		MaxDepth: c.MaxDepth, MaxTokens: c.MaxPrompt, MaxSchema: c.MaxSchema,
-		Access: func(x serve.Access) { a.show(x) },
+		Access: a.show, Memory: int64(c.Memory),
 	}
 	var err error
 	if o.Keys, err = c.keys(a); err != nil {
 		return err
 	}
+	var program []byte // its hash, taken once: the file may be another one when a model is opened later
+	if c.PrefixDir != "" {
+		if program, err = thisProgram(); err != nil {
+			return err
+		}
+	}
 	var models []*serve.Model
 	for _, name := range c.Models {
-		served, stop, err := c.load(a, name) // with --memory too: what is wrong with a model should be known now
+		served, stop, err := c.load(a, name, program) // with --memory too: what is wrong with a model should be known now
 		if err != nil {
 			return err
 		}
 		if c.Memory > 0 {
 			stop()
-			served.Open = func(context.Context) (*serve.Model, func(), error) { return c.load(a, name) }
+			served.Open = func(context.Context) (*serve.Model, func(), error) { return c.load(a, name, program) }
 		} else {
 			defer stop()
 		}
 		models = append(models, served)
 	}
-	o.Memory = int64(c.Memory)
 	s, err := serve.New(models, o)
 	if err != nil {
 		return err
@@ -125,8 +130,8 @@ func (c *serveCmd) Run(a *app) error {
 	return s.Serve(a.ctx, l)
 }
 
-// load opens a model and starts what computes with it. stop ends both, when all requests have ended.
-func (c *serveCmd) load(a *app, name string) (served *serve.Model, stop func(), err error) {
+// load opens a model and starts what computes with it. program is the hash of this one, for --prefix-dir. stop ends both, when all requests have ended.
+func (c *serveCmd) load(a *app, name string, program []byte) (served *serve.Model, stop func(), err error) {
 	var ends []func()
 	all := func() {
 		for _, end := range slices.Backward(ends) {
@@ -146,7 +151,7 @@ func (c *serveCmd) load(a *app, name string) (served *serve.Model, stop func(), 
 	if served, err = c.model(a, name, opened); err != nil {
 		return nil, nil, err
 	}
-	store, err := c.store(a, opened)
+	store, err := c.store(a, opened, program)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,15 +181,11 @@ func (c *serveCmd) secure(l net.Listener) (net.Listener, error) {
 }
 
 // store opens the directory of kept beginnings, if there is to be one.
-func (c *serveCmd) store(a *app, m *haenyeo.Model) (*infer.PrefixStore, error) {
+func (c *serveCmd) store(a *app, m *haenyeo.Model, program []byte) (*infer.PrefixStore, error) {
 	if c.PrefixDir == "" {
 		return nil, nil
 	}
 	sum, err := m.Source().Fingerprint()
-	if err != nil {
-		return nil, err
-	}
-	program, err := thisProgram()
 	if err != nil {
 		return nil, err
 	}
