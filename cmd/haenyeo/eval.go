@@ -14,11 +14,12 @@ import (
 	"github.com/haenyeo/haenyeo/eval"
 	"github.com/haenyeo/haenyeo/internal/atomicfile"
 	"github.com/haenyeo/haenyeo/task"
+	"github.com/haenyeo/haenyeo/task/sandbox"
 )
 
 type evalCmd struct {
 	Model         string   `arg:"" help:"Model directory or .gguf file."`
-	Task          []string `required:"" sep:"none" placeholder:"NAME|FILE" help:"Set of questions: a file of JSON lines, also .zst or .gz, or its name in --data (arc-easy, kobest/copa, xcopa for all its languages), or ladder/RUNG of the tasks of grpo. Give it once for each."`
+	Task          []string `required:"" sep:"none" placeholder:"NAME|FILE" help:"Set of questions: a file of JSON lines, also .zst or .gz, or its name in --data (arc-easy, kobest/copa, xcopa for all its languages), ladder/RUNG of the built-in tasks, or a task file in Starlark (NAME.star). Give it once for each."`
 	Data          string   `placeholder:"DIR" help:"Where the sets of these names are."`
 	Shots         int      `placeholder:"N" help:"Examples before every question. Default: none."`
 	ShotsFrom     string   `placeholder:"NAME|FILE" help:"Draw the examples from this set. Default: from the one that is asked."`
@@ -83,8 +84,12 @@ func (c *evalCmd) Run(a *app) error {
 // load reads all sets before a model is opened: what is wrong with one is known at once.
 func (c *evalCmd) load(a *app) (sets []*eval.Set, shots *eval.Set, err error) {
 	for _, name := range c.Task {
-		if rung, ok := strings.CutPrefix(name, "ladder/"); ok {
-			set, err := rungSet(rung, c.Seed, max(c.Limit, min(c.Limit, 1)*(c.Shots+1)))
+		t, err := openTask(name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if t != nil {
+			set, err := taskSet(t, c.Seed, max(c.Limit, min(c.Limit, 1)*(c.Shots+1)))
 			if err != nil {
 				return nil, nil, err
 			}
@@ -117,12 +122,19 @@ func (c *evalCmd) load(a *app) (sets []*eval.Set, shots *eval.Set, err error) {
 	return sets, shots, err
 }
 
-// rungSet makes questions of a rung of the ladder, of its held-out ones: 100 without a limit.
-func rungSet(name string, seed uint64, limit int) (*eval.Set, error) {
-	t, err := task.Named(name)
-	if err != nil {
-		return nil, err
+// openTask finds a rung of the ladder or a task file; nil: name is of a set of questions.
+func openTask(name string) (task.Task, error) {
+	if rung, ok := strings.CutPrefix(name, "ladder/"); ok {
+		return task.Named(rung)
 	}
+	if strings.HasSuffix(name, ".star") {
+		return sandbox.OpenStarlark(name)
+	}
+	return nil, nil
+}
+
+// taskSet makes questions of a task, of its held-out ones: 100 without a limit.
+func taskSet(t task.Task, seed uint64, limit int) (*eval.Set, error) {
 	if limit == 0 {
 		limit = 100
 	}

@@ -85,6 +85,7 @@ func TestEvalErrors(t *testing.T) {
 	}{
 		{[]string{"--task", "arc-easy"}, exitFailed, "--data"},
 		{[]string{"--task", "ladder/nothing"}, exitFailed, "nothing"},
+		{[]string{"--task", "none.star"}, exitFailed, "none.star"},
 		{[]string{"--task", "ladder/add", "--limit", "-1"}, exitUsage, "0 or more"},
 		{[]string{}, exitUsage, "--task"},
 	} {
@@ -93,5 +94,15 @@ func TestEvalErrors(t *testing.T) {
 		if status != c.status || !strings.Contains(stderr.String(), c.want) || stdout.Len() > 0 {
 			t.Errorf("%v: status %d, %s", c.args, status, &stderr)
 		}
+	}
+}
+
+// A task of one's own is measured like a rung of the ladder.
+func TestEvalTaskFile(t *testing.T) {
+	talker := filepath.Join("..", "..", "testdata", "talker")
+	prices := filepath.Join("..", "..", "task", "sandbox", "testdata", "prices.star")
+	out := works(t, "", "eval", talker, "--task", prices, "--limit", "3", "--json")
+	if !strings.Contains(out, `"prices"`) || !strings.Contains(out, `"correct"`) {
+		t.Errorf("%s", out)
 	}
 }

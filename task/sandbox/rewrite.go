@@ -15,6 +15,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"go.starlark.net/starlark"
 	"go.starlark.net/syntax"
@@ -40,7 +41,7 @@ func compile(path string, source []byte, predeclared starlark.StringDict) (*star
 		return nil, nil, r.err
 	}
 	env := starlark.StringDict{}
-	for name, v := range metered {
+	for name, v := range metered() {
 		env[name] = v
 	}
 	for name, v := range predeclared {
@@ -280,7 +281,7 @@ func (r *rewriter) slice(x *syntax.SliceExpr) {
 }
 
 // metered are the functions of the language with the meter before them, and those that rewritten programs call.
-var metered = meteredUniverse()
+var metered = sync.OnceValue(meteredUniverse)
 
 func meteredUniverse() starlark.StringDict {
 	env := starlark.StringDict{}
